@@ -1,0 +1,1 @@
+"""Which account serves, and what an outcome does to it: pure decisions."""

@@ -1,0 +1,1 @@
+"""Translation between bytes and meaning: pure, no clock, no I/O, no randomness."""

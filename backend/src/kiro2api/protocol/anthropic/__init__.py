@@ -1,0 +1,1 @@
+"""The Anthropic Messages dialect: parse what a client sends, render what it reads."""

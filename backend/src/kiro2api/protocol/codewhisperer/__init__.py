@@ -1,0 +1,1 @@
+"""The upstream spoke: build what CodeWhisperer receives, read what it answers."""

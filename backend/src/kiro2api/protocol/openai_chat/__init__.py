@@ -1,0 +1,1 @@
+"""The OpenAI Chat Completions dialect: parse what a client sends, render what it reads."""

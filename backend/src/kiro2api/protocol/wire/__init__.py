@@ -1,0 +1,1 @@
+"""Codecs that know no vendor's JSON: event stream frames, server-sent events, the JSON door."""

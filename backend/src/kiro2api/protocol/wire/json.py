@@ -1,0 +1,109 @@
+"""The one JSON door: strict and fast decoding that forgives what real clients get wrong.
+
+Everything in the program that reads or writes JSON goes through here.
+"""
+
+import re
+from typing import Any, TypeVar, overload
+
+import msgspec
+
+from kiro2api.errors import RequestError
+
+T = TypeVar("T")
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder()
+# A lone half of a surrogate pair, escaped: half an emoji cut by a client that counts UTF-16 units.
+_ESCAPED_PAIR = re.compile(
+    rb"(\\\\)|\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})"
+    rb"|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+)
+# CESU-8: the same half, written as raw bytes.
+_RAW_SURROGATE = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
+_REPLACEMENT_ESCAPED = rb"\ufffd"
+_REPLACEMENT_RAW = "�".encode()
+
+
+def encode(value: object) -> bytes:
+    """Return `value` as compact UTF-8 JSON; Structs, tuples and `Raw` are welcome."""
+    return _encoder.encode(value)
+
+
+@overload
+def decode(
+    data: bytes | str | msgspec.Raw,
+) -> Any: ...  # JSON is untyped until it is looked at
+@overload
+def decode(data: bytes | str | msgspec.Raw, type: type[T]) -> T: ...
+def decode(
+    data: bytes | str | msgspec.Raw, type: Any = None
+) -> Any:  # untyped, as above
+    """Return the value that `data` spells, converted to `type` when one is given.
+
+    Lone surrogates become U+FFFD in a second pass that runs only after a failure.
+
+    Raises:
+        RequestError: no JSON, not UTF-8, nested too deep, or not of `type`; `path` says where.
+    """
+    try:
+        return _decode(data, type)
+    except (msgspec.DecodeError, UnicodeDecodeError) as first:
+        if isinstance(first, msgspec.ValidationError):
+            raise _as_request_error(first) from None
+        repaired = repair_surrogates(data)
+        if repaired is None:
+            raise _as_request_error(first) from None
+    except RecursionError:
+        raise RequestError(
+            "The JSON is nested too deeply.", code="json_too_deep"
+        ) from None
+    try:
+        return _decode(repaired, type)
+    except (msgspec.DecodeError, UnicodeDecodeError) as second:
+        raise _as_request_error(second) from None
+    except RecursionError:
+        raise RequestError(
+            "The JSON is nested too deeply.", code="json_too_deep"
+        ) from None
+
+
+def repair_surrogates(data: bytes | str | msgspec.Raw) -> bytes | None:
+    """Return `data` with each lone surrogate replaced by U+FFFD; None when there is none."""
+    raw = (
+        data.encode("utf-8", "surrogatepass") if isinstance(data, str) else bytes(data)
+    )
+    repaired = _ESCAPED_PAIR.sub(_keep_pairs, raw)
+    repaired = _RAW_SURROGATE.sub(_REPLACEMENT_RAW, repaired)
+    return None if repaired == raw else repaired
+
+
+def _keep_pairs(match: re.Match[bytes]) -> bytes:
+    return _REPLACEMENT_ESCAPED if match.group(4) else match.group(0)
+
+
+def _decode(data: bytes | str | msgspec.Raw, type: Any) -> Any:  # untyped, as above
+    if type is None:
+        return _decoder.decode(data)
+    return msgspec.json.decode(data, type=type)
+
+
+def convert(value: object, type: type[T], *, path: str = "") -> T:
+    """Return the decoded `value` as `type`; numbers like 100.0 pass for integers.
+
+    Raises:
+        RequestError: it does not fit; the path starts with `path`.
+    """
+    try:
+        return msgspec.convert(value, type, strict=False)
+    except msgspec.ValidationError as error:
+        raise _as_request_error(error, prefix=path) from None
+
+
+def _as_request_error(error: Exception, *, prefix: str = "") -> RequestError:
+    text = str(error)
+    message, _, where = text.partition(" - at `")
+    path = prefix + where.rstrip("`").removeprefix("$") if where else prefix
+    if isinstance(error, msgspec.ValidationError):
+        return RequestError(message, path=path.removeprefix("."))
+    return RequestError(f"The body is not valid JSON: {message}.", code="invalid_json")

@@ -1,0 +1,1 @@
+"""The data plane over ASGI: what clients call."""

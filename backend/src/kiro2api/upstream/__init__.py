@@ -1,0 +1,1 @@
+"""The adapter to the live service: libcurl transfers on the event loop."""
