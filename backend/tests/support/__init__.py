@@ -1,0 +1,1 @@
+"""What the tests share: servers, scripts, checkers and the gates of `make cover`."""
