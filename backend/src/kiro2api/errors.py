@@ -50,9 +50,7 @@ class RequestError(Kiro2apiError):
     none), `code` a stable word for programs ("" when there is none).
     """
 
-    def __init__(
-        self, message: str, *, path: str = "", status: int = 400, code: str = ""
-    ) -> None:
+    def __init__(self, message: str, *, path: str = "", status: int = 400, code: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.path = path

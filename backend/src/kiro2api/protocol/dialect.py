@@ -1,47 +1,18 @@
-"""What a client-facing API must be able to do, and the registry of those that exist."""
+"""What a client-facing API can do, and the registry of those that exist."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
 
-from kiro2api.errors import FaultKind
+from kiro2api.protocol.anthropic import parse as anthropic_parse
+from kiro2api.protocol.anthropic import render as anthropic_render
+from kiro2api.protocol.chat.answer import ErrorAnswer, RenderedError, ReplyHead
 from kiro2api.protocol.chat.events import StreamEvent
 from kiro2api.protocol.chat.fold import Reply
 from kiro2api.protocol.chat.request import ChatRequest
-
-
-class ReplyHead(msgspec.Struct, frozen=True):
-    """What a reply is called: `id` without a dialect's prefix, the model as the client named it,
-    `created_s` in whole seconds since the epoch, the local estimate of the input."""
-
-    id: str
-    model: str
-    created_s: int
-    input_tokens: int
-
-
-class ErrorAnswer(msgspec.Struct, frozen=True):
-    """An error for a client before any dialect has shaped it.
-
-    `kind` is the upstream's fault when there was one. `code` is a stable word for programs ("" when
-    there is none), `path` the JSON path of the offending member ("" without one).
-    """
-
-    status: int
-    message: str
-    code: str = ""
-    path: str = ""
-    kind: FaultKind | None = None
-    retry_after_s: float | None = None
-
-
-class RenderedError(msgspec.Struct, frozen=True):
-    """An error in a dialect's shape: the status may differ from the asked one by its customs."""
-
-    status: int
-    body: bytes
-    headers: tuple[tuple[bytes, bytes], ...] = ()
+from kiro2api.protocol.openai_chat import parse as openai_chat_parse
+from kiro2api.protocol.openai_chat import render as openai_chat_render
 
 
 class Renderer(Protocol):
@@ -56,29 +27,32 @@ class Renderer(Protocol):
         ...
 
 
-class Dialect(Protocol):
-    """A client-facing API; one instance for the whole program, without state."""
+class Dialect(msgspec.Struct, frozen=True):
+    """A client-facing API, as its pure functions.
+
+    `parse` returns what a body asks (headers have lower-case names) or raises `RequestError`.
+    `renderer` makes the renderer of one streamed reply. `render_reply` returns the JSON body of a
+    whole reply. `render_error` shapes an error, given the request id.
+    """
 
     name: str
+    parse: Callable[[bytes, Mapping[str, str]], ChatRequest]
+    renderer: Callable[[ChatRequest, ReplyHead], Renderer]
+    render_reply: Callable[[ChatRequest, ReplyHead, Reply], bytes]
+    render_error: Callable[[ErrorAnswer, str], RenderedError]
 
-    def parse(self, body: bytes, headers: Mapping[str, str]) -> ChatRequest:
-        """Return what `body` asks; `headers` have lower-case names.
 
-        Raises:
-            RequestError: it cannot be served; the JSON path says where.
-        """
-        ...
-
-    def renderer(self, request: ChatRequest, head: ReplyHead) -> Renderer:
-        """Return a renderer for the streamed reply to `request`."""
-        ...
-
-    def render_reply(
-        self, request: ChatRequest, head: ReplyHead, reply: Reply
-    ) -> bytes:
-        """Return the JSON body of the whole reply."""
-        ...
-
-    def render_error(self, answer: ErrorAnswer, request_id: str) -> RenderedError:
-        """Return `answer` as this API's clients read it."""
-        ...
+ANTHROPIC = Dialect(
+    "anthropic",
+    anthropic_parse.parse,
+    anthropic_render.StreamRenderer,
+    anthropic_render.render_reply,
+    anthropic_render.render_error,
+)
+OPENAI_CHAT = Dialect(
+    "openai_chat",
+    openai_chat_parse.parse,
+    openai_chat_render.StreamRenderer,
+    openai_chat_render.render_reply,
+    openai_chat_render.render_error,
+)

@@ -143,12 +143,7 @@ class Failure(msgspec.Struct, frozen=True, gc=False):
 
 
 BlockStart = (
-    TextStart
-    | ThinkingStart
-    | RedactedThinking
-    | ToolUseStart
-    | ServerToolUse
-    | ServerToolResult
+    TextStart | ThinkingStart | RedactedThinking | ToolUseStart | ServerToolUse | ServerToolResult
 )
 Delta = TextDelta | ThinkingDelta | SignatureDelta | ToolInputDelta
 StreamEvent = Begin | BlockStart | Delta | BlockStop | Finish | Failure

@@ -23,9 +23,7 @@ class ServerToolAnswer(msgspec.Struct, frozen=True):
     content: msgspec.Raw
 
 
-ReplyBlock = (
-    Text | Thinking | RedactedThinking | ToolUse | ServerToolCall | ServerToolAnswer
-)
+ReplyBlock = Text | Thinking | RedactedThinking | ToolUse | ServerToolCall | ServerToolAnswer
 
 
 class Reply(msgspec.Struct, frozen=True):

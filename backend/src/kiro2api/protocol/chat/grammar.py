@@ -88,6 +88,4 @@ class Grammar:
 
     def _require_closed(self, event: StreamEvent) -> None:
         if self._open is not None:
-            raise GrammarError(
-                f"{event!r} while a block of {self._open.__name__} is open"
-            )
+            raise GrammarError(f"{event!r} while a block of {self._open.__name__} is open")

@@ -125,13 +125,8 @@ class FrameDecoder:
             raise FramingError("prelude CRC differs")
         if not _OVERHEAD_BYTES <= total <= self._max_frame_bytes:
             raise FramingError(f"impossible frame length {total}")
-        if (
-            headers_length > MAX_HEADERS_BYTES
-            or headers_length > total - _OVERHEAD_BYTES
-        ):
-            raise FramingError(
-                f"impossible header length {headers_length} in a frame of {total}"
-            )
+        if headers_length > MAX_HEADERS_BYTES or headers_length > total - _OVERHEAD_BYTES:
+            raise FramingError(f"impossible header length {headers_length} in a frame of {total}")
 
     def _headers(self, block: bytes) -> dict[str, HeaderValue]:
         known = self._remembered.get(block)

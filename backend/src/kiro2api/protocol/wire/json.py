@@ -36,9 +36,7 @@ def decode(
 ) -> Any: ...  # JSON is untyped until it is looked at
 @overload
 def decode(data: bytes | str | msgspec.Raw, type: type[T]) -> T: ...
-def decode(
-    data: bytes | str | msgspec.Raw, type: Any = None
-) -> Any:  # untyped, as above
+def decode(data: bytes | str | msgspec.Raw, type: Any = None) -> Any:  # untyped, as above
     """Return the value that `data` spells, converted to `type` when one is given.
 
     Lone surrogates become U+FFFD in a second pass that runs only after a failure.
@@ -55,24 +53,18 @@ def decode(
         if repaired is None:
             raise _as_request_error(first) from None
     except RecursionError:
-        raise RequestError(
-            "The JSON is nested too deeply.", code="json_too_deep"
-        ) from None
+        raise RequestError("The JSON is nested too deeply.", code="json_too_deep") from None
     try:
         return _decode(repaired, type)
     except (msgspec.DecodeError, UnicodeDecodeError) as second:
         raise _as_request_error(second) from None
     except RecursionError:
-        raise RequestError(
-            "The JSON is nested too deeply.", code="json_too_deep"
-        ) from None
+        raise RequestError("The JSON is nested too deeply.", code="json_too_deep") from None
 
 
 def repair_surrogates(data: bytes | str | msgspec.Raw) -> bytes | None:
     """Return `data` with each lone surrogate replaced by U+FFFD; None when there is none."""
-    raw = (
-        data.encode("utf-8", "surrogatepass") if isinstance(data, str) else bytes(data)
-    )
+    raw = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else bytes(data)
     repaired = _ESCAPED_PAIR.sub(_keep_pairs, raw)
     repaired = _RAW_SURROGATE.sub(_REPLACEMENT_RAW, repaired)
     return None if repaired == raw else repaired
