@@ -17,7 +17,7 @@ ENV PATH=/opt/kiro2api/bin:$PATH \
     HOST=0.0.0.0 \
     PORT=8080 \
     KIRO_DB_PATH=/data/kiro2api.db
-USER kiro2api
+USER 10001
 WORKDIR /data
 VOLUME /data
 EXPOSE 8080
