@@ -5,6 +5,8 @@ from enum import StrEnum
 
 import msgspec
 
+from kiro2api.errors import FaultKind
+
 
 class Standing(StrEnum):
     """What an account is good for now."""
@@ -22,6 +24,7 @@ class ModelRefusal(msgspec.Struct, frozen=True):
 
     until: float
     reason: str
+    kind: FaultKind = FaultKind.MODEL_UNAVAILABLE
 
 
 class Condition(msgspec.Struct, frozen=True):

@@ -1,0 +1,211 @@
+"""Tests of the choice of an account."""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kiro2api.errors import FaultKind
+from kiro2api.pool.account import Account, Condition, ModelRefusal, Standing
+from kiro2api.pool.selection import (
+    Availability,
+    Chosen,
+    Need,
+    NoneLeft,
+    Wait,
+    availability,
+    choose,
+    in_force,
+)
+
+NOW = 1000.0
+MODEL = "claude-sonnet-4.5"
+NEED = Need("default", MODEL)
+READY = Condition()
+COOLING = Condition(standing=Standing.COOLING, reason="too many requests", until=NOW + 30)
+DRAINED = Condition(standing=Standing.DRAINED, reason="month used up", until=NOW + 900)
+SUSPENDED = Condition(standing=Standing.SUSPENDED, reason="suspended by the upstream")
+RESTING = Condition(soft_strikes=2, soft_until=NOW + 5)
+REFUSED = Condition(models={MODEL: ModelRefusal(NOW + 600, "unknown model")})
+
+
+def account(position: int, condition: Condition = READY, *, group: str = "default") -> Account:
+    return Account(f"a{position}", f"account {position}", group, position, condition=condition)
+
+
+def chosen_id(accounts: list[Account], need: Need = NEED, now: float = NOW) -> str:
+    choice = choose(accounts, need, now=now)
+    assert isinstance(choice, Chosen), choice
+    return choice.account.id
+
+
+def test_healthy_accounts_are_used_in_configured_order() -> None:
+    assert chosen_id([account(2), account(0), account(1)]) == "a0"
+
+
+def test_a_tried_account_is_skipped() -> None:
+    need = Need("default", MODEL, tried=frozenset({"a0"}))
+
+    assert chosen_id([account(0), account(1)], need) == "a1"
+
+
+@pytest.mark.parametrize("condition", [COOLING, DRAINED, SUSPENDED, RESTING, REFUSED])
+def test_an_account_that_is_out_is_skipped(condition: Condition) -> None:
+    assert chosen_id([account(0, condition), account(1)]) == "a1"
+
+
+def test_a_disabled_account_is_never_chosen() -> None:
+    disabled = msgspec.structs.replace(account(0), enabled=False)
+
+    assert chosen_id([disabled, account(1)]) == "a1"
+    assert choose([disabled], NEED, now=NOW) == NoneLeft(
+        "no account of group 'default' is left to try", None, 1
+    )
+
+
+@pytest.mark.parametrize("condition", [COOLING, DRAINED, RESTING, REFUSED])
+def test_an_account_whose_time_has_come_is_used_again(condition: Condition) -> None:
+    assert chosen_id([account(0, condition), account(1)], now=NOW + 901) == "a0"
+
+
+def test_an_account_of_another_group_is_never_used() -> None:
+    assert choose([account(0, group="pro")], NEED, now=NOW) == NoneLeft(
+        "no account is configured in group 'default'", None, 0
+    )
+
+
+def test_a_model_refused_by_an_account_leaves_its_other_models() -> None:
+    assert chosen_id([account(0, REFUSED)], Need("default", "claude-haiku-4.5")) == "a0"
+
+
+def test_with_all_accounts_out_the_soonest_return_is_told() -> None:
+    choice = choose([account(0, DRAINED), account(1, COOLING)], NEED, now=NOW)
+
+    assert choice == Wait(NOW + 30, "too many requests")
+
+
+def test_an_account_that_returns_is_waited_for_though_another_is_suspended() -> None:
+    choice = choose([account(0, SUSPENDED), account(1, DRAINED)], NEED, now=NOW)
+
+    assert choice == Wait(NOW + 900, "month used up")
+
+
+def test_the_return_of_an_account_that_this_request_tried_counts() -> None:
+    need = Need("default", MODEL, tried=frozenset({"a0"}))
+
+    choice = choose([account(0, COOLING), account(1, DRAINED)], need, now=NOW)
+
+    assert choice == Wait(NOW + 30, "too many requests")
+
+
+def test_a_model_that_every_account_refuses_is_not_waited_for() -> None:
+    choice = choose([account(0, REFUSED), account(1, SUSPENDED)], NEED, now=NOW)
+
+    assert choice == NoneLeft("unknown model", FaultKind.MODEL_UNAVAILABLE, 2)
+
+
+@pytest.mark.parametrize(
+    ("standing", "kind"),
+    [
+        (Standing.SUSPENDED, FaultKind.SUSPENDED),
+        (Standing.NEEDS_LOGIN, FaultKind.TOKEN_REJECTED),
+        (Standing.NOT_ENTITLED, FaultKind.NOT_ENTITLED),
+    ],
+)
+def test_an_account_that_never_returns_by_itself_tells_why(
+    standing: Standing, kind: FaultKind
+) -> None:
+    choice = choose([account(0, Condition(standing=standing, reason="why"))], NEED, now=NOW)
+
+    assert choice == NoneLeft("why", kind, 1)
+
+
+def test_when_all_were_tried_and_none_rests_no_kind_is_told() -> None:
+    need = Need("default", MODEL, tried=frozenset({"a0", "a1"}))
+
+    choice = choose([account(0), account(1)], need, now=NOW)
+
+    assert choice == NoneLeft("no account of group 'default' is left to try", None, 2)
+
+
+def test_the_last_account_that_rests_softly_makes_a_trial() -> None:
+    choice = choose([account(0, COOLING), account(1, RESTING)], NEED, now=NOW)
+
+    assert choice == Chosen(account(1, RESTING), trial=True)
+
+
+def test_of_several_that_rest_softly_the_soonest_makes_the_trial() -> None:
+    sooner = Condition(soft_strikes=2, soft_until=NOW + 1)
+
+    choice = choose([account(0, RESTING), account(1, sooner)], NEED, now=NOW)
+
+    assert choice == Chosen(account(1, sooner), trial=True)
+
+
+def test_a_second_trial_of_one_account_waits() -> None:
+    need = Need("default", MODEL, trials_under_way=frozenset({"a0"}))
+
+    choice = choose([account(0, RESTING)], need, now=NOW)
+
+    assert isinstance(choice, Wait)
+    assert choice.until == NOW + 5
+
+
+def test_a_tried_account_that_rests_softly_makes_no_second_trial() -> None:
+    need = Need("default", MODEL, tried=frozenset({"a0"}))
+
+    assert isinstance(choose([account(0, RESTING)], need, now=NOW), NoneLeft)
+
+
+def test_an_account_without_marks_is_usable() -> None:
+    assert availability(account(0), model=MODEL, now=NOW) == Availability(usable=True)
+
+
+def test_a_standing_without_a_reason_is_its_own_reason() -> None:
+    state = availability(
+        account(0, Condition(standing=Standing.COOLING, until=NOW + 1)), model="", now=NOW
+    )
+
+    assert state == Availability(False, "cooling", NOW + 1, kind=FaultKind.RATE_LIMITED)
+
+
+def test_a_soft_rest_is_told_apart_from_a_hard_one() -> None:
+    state = availability(account(0, RESTING), model="", now=NOW)
+
+    assert (state.usable, state.soft, state.until) == (False, True, NOW + 5)
+
+
+def test_a_refused_model_does_not_count_when_no_model_is_asked_for() -> None:
+    assert availability(account(0, REFUSED), model="", now=NOW).usable
+
+
+def test_a_standing_ends_at_its_time() -> None:
+    assert in_force(COOLING, now=NOW + 29)
+    assert not in_force(COOLING, now=NOW + 30)
+    assert in_force(SUSPENDED, now=NOW + 1e9)
+    assert not in_force(Condition(until=NOW + 5), now=NOW)
+
+
+CONDITIONS = st.sampled_from([Condition(), COOLING, DRAINED, SUSPENDED, RESTING, REFUSED])
+
+
+@given(st.lists(CONDITIONS, min_size=1, max_size=6), st.sets(st.integers(0, 5)))
+def test_a_choice_agrees_with_the_one_predicate(
+    conditions: list[Condition], tried: set[int]
+) -> None:
+    accounts = [account(place, condition) for place, condition in enumerate(conditions)]
+    need = Need("default", MODEL, tried=frozenset(f"a{place}" for place in tried))
+    states = {
+        a.id: availability(a, model=MODEL, now=NOW) for a in accounts if a.id not in need.tried
+    }
+
+    choice = choose(accounts, need, now=NOW)
+
+    usable = [name for name, state in states.items() if state.usable]
+    soft = [name for name, state in states.items() if state.soft]
+    if isinstance(choice, Chosen):
+        assert choice.account.id == (usable or soft)[0]
+        assert choice.trial is not bool(usable)
+    else:
+        assert not usable
+        assert not soft
