@@ -6,6 +6,7 @@ from typing import Protocol
 import msgspec
 
 from kiro2api.pool.account import Condition
+from kiro2api.protocol.chat.events import StreamEvent
 from kiro2api.protocol.codewhisperer.auth import Credential
 from kiro2api.protocol.wire.http import HttpAnswer, HttpCall
 
@@ -109,6 +110,14 @@ class SyncReport(msgspec.Struct, frozen=True):
 class AccountStore(Protocol):
     """Where accounts survive."""
 
+    async def check_writable(self) -> None:
+        """Return when a change could be saved now.
+
+        Raises:
+            StoreError: it could not; a rotation must not start.
+        """
+        ...
+
     async def accounts(self) -> list[StoredAccount]:
         """Return all accounts that are not removed, in the configured order."""
         ...
@@ -162,4 +171,46 @@ class KeyStore(Protocol):
 
     async def save_generated_key_digest(self, digest: bytes) -> None:
         """Replace the digest of the generated key."""
+        ...
+
+
+class Clock(Protocol):
+    """Time, given from outside so that tests can move it."""
+
+    def monotonic(self) -> float:
+        """Return seconds of a clock that never jumps; its zero means nothing."""
+        ...
+
+    def wall(self) -> float:
+        """Return seconds since the epoch."""
+        ...
+
+    async def sleep(self, delay_s: float) -> None:
+        """Return after `delay_s`."""
+        ...
+
+
+class Chance(Protocol):
+    """Randomness and identifiers, given from outside for the same reason."""
+
+    def fraction(self) -> float:
+        """Return a number in [0, 1)."""
+        ...
+
+    def uuid(self) -> str:
+        """Return a new random UUID as text."""
+        ...
+
+
+class ReplySink(Protocol):
+    """Where the events of one reply go: a stream's renderer and socket, or a list to fold."""
+
+    content_committed: bool
+
+    async def deliver(self, events: Sequence[StreamEvent]) -> None:
+        """Take the next events; returns when the client can take more."""
+        ...
+
+    def restart(self) -> None:
+        """Forget what the client has not seen: another attempt starts over."""
         ...

@@ -1,0 +1,425 @@
+"""One client request through accounts: choose, call, relay, and what follows a failure."""
+
+import msgspec
+
+from kiro2api.errors import (
+    FaultKind,
+    FramingError,
+    NoAccountError,
+    RequestError,
+    StoreError,
+    TransferError,
+    UpstreamError,
+)
+from kiro2api.gateway.calendar import next_midnight_utc, next_monday_utc, next_month_utc
+from kiro2api.gateway.conversation import conversation_id
+from kiro2api.gateway.ledger import AttemptNote, RequestRecord
+from kiro2api.gateway.outcome import STATUSES, as_upstream_error, fault_text
+from kiro2api.gateway.ports import Chance, Clock, ReplySink, Transfer, Upstream
+from kiro2api.gateway.relay import relay
+from kiro2api.gateway.renewal import Renewal
+from kiro2api.gateway.retry import Next, RetryBudget, RetryPlan
+from kiro2api.gateway.roster import Entry, Roster
+from kiro2api.pool.backoff import retry_delay_s
+from kiro2api.pool.selection import Chosen, Need, NoneLeft, Wait, choose
+from kiro2api.pool.transitions import Fault
+from kiro2api.protocol.chat.events import Failure, Finish
+from kiro2api.protocol.chat.request import ChatRequest
+from kiro2api.protocol.codewhisperer.build import BuildPlan, Built, build
+from kiro2api.protocol.codewhisperer.endpoints import generation_call
+from kiro2api.protocol.codewhisperer.fault import classify
+from kiro2api.protocol.codewhisperer.models import ModelMap
+from kiro2api.protocol.codewhisperer.read import Ending, Flaw, Reader
+
+MAX_ERROR_BODY_BYTES = 64 * 1024
+BROKEN_TOOL_CALL = "broken_tool_call"
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """How long the upstream may take, and how much of a tool's description it is sent."""
+
+    first_event_s: float = 90.0
+    idle_s: float = 120.0
+    max_tool_description: int = 10_000
+
+
+class Gateway:
+    """What every request needs; one for the whole program."""
+
+    def __init__(
+        self,
+        *,
+        roster: Roster,
+        renewal: Renewal,
+        upstream: Upstream,
+        models: ModelMap,
+        clock: Clock,
+        chance: Chance,
+        limits: Limits,
+        user_agent: str,
+    ) -> None:
+        self.roster = roster
+        self.renewal = renewal
+        self.upstream = upstream
+        self.models = models
+        self.clock = clock
+        self.chance = chance
+        self.limits = limits
+        self.user_agent = user_agent
+        self.budget = RetryBudget()
+
+    async def serve(
+        self,
+        request: ChatRequest,
+        *,
+        group: str,
+        input_tokens: int,
+        sink: ReplySink,
+        record: RequestRecord,
+    ) -> None:
+        """Deliver the reply to `request` into `sink`, through as many attempts as it takes.
+
+        Returns after a `Finish`, or after a `Failure` that came when content was committed.
+
+        Raises:
+            RequestError, NoAccountError, UpstreamError, StoreError: nothing was committed; the
+                client can be told with a status.
+        """
+        plan = RetryPlan(self.budget)
+        try:
+            await Run(self, request, group, input_tokens, sink, record, plan).serve()
+        finally:
+            plan.close()
+
+
+class _NoToken(Exception):
+    """The account has no bearer to call with; `cause` says why."""
+
+    def __init__(self, cause: UpstreamError | StoreError) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+class Run:
+    """The attempts of one request; lives as long as the request."""
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        request: ChatRequest,
+        group: str,
+        input_tokens: int,
+        sink: ReplySink,
+        record: RequestRecord,
+        plan: RetryPlan,
+    ) -> None:
+        self._gateway = gateway
+        self._request = request
+        self._group = group
+        self._input_tokens = input_tokens
+        self._sink = sink
+        self._record = record
+        self._plan = plan
+        self._without_reasoning = False
+        self._conversation_id = conversation_id(
+            request.conversation_key, owner=record.key, chance=gateway.chance
+        )
+        self._continuation_id = gateway.chance.uuid()
+        self._invocation_id = gateway.chance.uuid()
+        self._token = ""
+        self._window_tokens = 0
+        self._last: Exception | None = None
+
+    async def serve(self) -> None:
+        """Run attempts until one is delivered or the plan has no next one."""
+        keep: Entry | None = None
+        while True:
+            entry, trial = (keep, False) if keep is not None else self._choose()
+            keep = None
+            try:
+                await self._held(entry, trial)
+                return
+            except _NoToken as error:
+                self._last = error.cause
+                self._plan.tried.add(entry.id)
+            except RequestError as error:
+                if error.code != "model_not_found":
+                    raise
+                # Another account's list may have the model.
+                self._last = error
+                self._plan.tried.add(entry.id)
+            except (UpstreamError, FramingError, TransferError) as error:
+                fault = as_upstream_error(error)
+                self._record.attempts[-1].cause = str(fault.kind)
+                self._last = fault
+                if self._sink.content_committed:
+                    await self._fail(entry, fault)
+                    return
+                keep = await self._after(entry, fault)
+            self._sink.restart()
+
+    def _pick(self, now: float) -> Chosen | Wait | NoneLeft:
+        roster = self._gateway.roster
+        need = Need(
+            group=self._group,
+            model=self._request.model,
+            tried=frozenset(self._plan.tried),
+            trials_under_way=frozenset(roster.trials),
+            key=self._request.conversation_key,
+        )
+        return choose(roster.accounts(self._group), need, now=now)
+
+    def _choose(self) -> tuple[Entry, bool]:
+        """Return the account of the next attempt, and whether it is on trial.
+
+        Raises:
+            Exception: the last failure, or why no account can serve at all.
+        """
+        now = self._gateway.clock.monotonic()
+        match self._pick(now):
+            case Chosen(account=account, trial=trial):
+                return self._gateway.roster.entry(account.id), trial
+            case Wait(until=until, reason=reason):
+                raise self._none_left(reason, max(until - now, 0.0), FaultKind.RATE_LIMITED)
+            case NoneLeft(reason=reason, kind=kind, configured=configured):
+                if not configured and self._last is None:
+                    raise NoAccountError(
+                        f"Group {self._group!r} has no account. Set KIRO_AUTH_TOKEN to your "
+                        "accounts (JSON, or the path of a file with it) and start again.",
+                        retry_after_s=None,
+                    )
+                raise self._none_left(reason, None, kind)
+
+    def _none_left(
+        self, reason: str, retry_after_s: float | None, kind: FaultKind | None
+    ) -> Exception:
+        """Return what the client is told: the last failure if there was one, else the reason."""
+        last = self._last
+        if isinstance(last, UpstreamError):
+            if retry_after_s is not None and STATUSES[last.kind] == 429:
+                last.retry_after_s = retry_after_s
+            return last
+        if last is not None:
+            return last
+        if retry_after_s is None and kind is not None:
+            return UpstreamError(kind, reason)
+        return NoAccountError(
+            f"No account of group {self._group!r} can serve now: {reason}",
+            retry_after_s=retry_after_s,
+        )
+
+    async def _held(self, entry: Entry, trial: bool) -> None:
+        """Make one attempt, counted on the account while it runs."""
+        gateway = self._gateway
+        started = gateway.clock.monotonic()
+        note = AttemptNote(entry.account.name)
+        self._record.attempts.append(note)
+        entry.hold(+1)
+        if trial:
+            gateway.roster.trials.add(entry.id)
+        try:
+            await self._attempt(entry, note)
+        finally:
+            note.ms = (gateway.clock.monotonic() - started) * 1000
+            entry.hold(-1)
+            if trial:
+                gateway.roster.trials.discard(entry.id)
+
+    async def _attempt(self, entry: Entry, note: AttemptNote) -> None:
+        gateway = self._gateway
+        note.model = model_id = gateway.models.resolve(self._request.model, entry.listed)
+        self._window_tokens = gateway.models.window_tokens(model_id, entry.models or ())
+        try:
+            self._token = await gateway.renewal.fresh_token(entry)
+        except (UpstreamError, StoreError) as error:
+            note.cause = "no_token"
+            raise _NoToken(error) from None
+        built = self._build(entry, model_id)
+        call = generation_call(
+            entry.route,
+            token=self._token,
+            body=built.body,
+            user_agent=gateway.user_agent,
+            invocation_id=self._invocation_id,
+            attempt=len(self._record.attempts),
+        )
+        transfer = await gateway.upstream.open(call, first_byte_s=gateway.limits.first_event_s)
+        try:
+            note.status = transfer.status
+            if transfer.status != 200:
+                body = await transfer.read_all(MAX_ERROR_BODY_BYTES)
+                raise classify(transfer.status, transfer.headers, body)
+            await self._relay(transfer, built)
+        finally:
+            transfer.cancel()
+        gateway.roster.record_success(
+            entry, model=self._request.model, now=gateway.clock.monotonic()
+        )
+
+    def _build(self, entry: Entry, model_id: str) -> Built:
+        plan = BuildPlan(
+            model_id=model_id,
+            conversation_id=self._conversation_id,
+            continuation_id=self._continuation_id,
+            profile_arn=entry.route.profile_arn,
+            max_description_length=self._gateway.limits.max_tool_description,
+            without_reasoning=self._without_reasoning,
+        )
+        return build(self._request, plan)
+
+    async def _relay(self, transfer: Transfer, built: Built) -> None:
+        limits, record, clock = self._gateway.limits, self._record, self._gateway.clock
+        reader = Reader(
+            names=built.names,
+            input_tokens=self._input_tokens,
+            window_tokens=self._window_tokens,
+        )
+
+        def on_first_event() -> None:
+            transfer.idle_limit_s = limits.idle_s
+            if record.first_event_s is None:
+                record.first_event_s = clock.monotonic()
+
+        transfer.idle_limit_s = limits.first_event_s
+        try:
+            ending = await relay(transfer, reader, self._sink.deliver, on_first_event)
+        finally:
+            record.skipped_events += reader.skipped
+        await self._end(ending)
+
+    async def _end(self, ending: Ending) -> None:
+        """Deliver how the reply ended, unless its flaw deserves another attempt."""
+        if ending.flaw is Flaw.EMPTY:
+            raise UpstreamError(FaultKind.BROKEN_STREAM, "the reply was empty", code="empty")
+        if (
+            ending.flaw is Flaw.BROKEN_TOOL_CALL
+            and not self._sink.content_committed
+            and self._plan.repair("", BROKEN_TOOL_CALL)
+        ):
+            raise UpstreamError(
+                FaultKind.BROKEN_STREAM, "a tool call broke off", code=BROKEN_TOOL_CALL
+            )
+        self._record.is_partial = ending.is_cut
+        for event in ending.events:
+            if isinstance(event, Finish):
+                self._record.finished(event)
+        await self._sink.deliver(ending.events)
+
+    async def _fail(self, entry: Entry, fault: UpstreamError) -> None:
+        """End a reply that the client has begun to read."""
+        self._punish(entry, fault)
+        self._record.failed(fault.kind)
+        self._record.is_partial = True
+        await self._sink.deliver([Failure(fault.kind, fault_text(fault))])
+
+    async def _after(self, entry: Entry, fault: UpstreamError) -> Entry | None:
+        """Return the account to stay on, None to choose again.
+
+        Raises:
+            UpstreamError: nothing may follow.
+        """
+        if fault.kind is FaultKind.TOKEN_REJECTED and self._plan.repair(entry.id, "token"):
+            return await self._with_new_token(entry)
+        if self._repaired(entry, fault):
+            return entry
+        self._punish(entry, fault)
+        match self._plan.after(fault.kind, entry.id):
+            case Next.STOP:
+                raise self._final(fault)
+            case Next.SAME:
+                await self._pause()
+                return entry
+            case Next.OTHER:
+                return await self._other_than(entry)
+
+    async def _with_new_token(self, entry: Entry) -> Entry | None:
+        """Return the account once its bearer is a new one; None when it cannot get one now."""
+        try:
+            await self._gateway.renewal.renew(entry, rejected=self._token)
+        except (UpstreamError, StoreError) as error:
+            self._last = error
+            self._plan.tried.add(entry.id)
+            return None
+        return entry
+
+    async def _other_than(self, entry: Entry) -> Entry | None:
+        """Return None when another account can be asked; after a host's fault else the same one."""
+        if entry.id in self._plan.tried:
+            return None
+        self._plan.tried.add(entry.id)
+        if isinstance(self._pick(self._gateway.clock.monotonic()), Chosen):
+            return None
+        self._plan.tried.discard(entry.id)
+        await self._pause()
+        return entry
+
+    async def _pause(self) -> None:
+        gateway = self._gateway
+        delay_s = retry_delay_s(len(self._record.attempts), gateway.chance.fraction())
+        await gateway.clock.sleep(delay_s)
+
+    def _repaired(self, entry: Entry, fault: UpstreamError) -> bool:
+        """Tell whether the cause lay in our own request and has been mended, once for each cause."""
+        match fault.kind:
+            case FaultKind.TOKEN_REJECTED | FaultKind.PROFILE_REQUIRED | FaultKind.WRONG_ENDPOINT:
+                return self._next_route(entry)
+            case FaultKind.SIGNATURE_INVALID if self._plan.repair("", "signature"):
+                self._without_reasoning = True
+                return True
+            case FaultKind.CONVERSATION_LIMIT if self._plan.repair("", "conversation"):
+                self._conversation_id = self._gateway.chance.uuid()
+                return True
+            case _:
+                return fault.code == BROKEN_TOOL_CALL
+
+    def _next_route(self, entry: Entry) -> bool:
+        """Put the account on a strategy that this request has not tried; the last one stays."""
+        count, at = len(entry.routes), entry.route_index
+        self._plan.repair(entry.id, f"route {at}")
+        for step in range(1, count):
+            index = (at + step) % count
+            if self._plan.repair(entry.id, f"route {index}"):
+                entry.route_index = index
+                return True
+        return False
+
+    def _final(self, fault: UpstreamError) -> UpstreamError:
+        """Return `fault` with what the client needs to act on it."""
+        if fault.kind is FaultKind.CONTEXT_TOO_LONG:
+            fault.message = too_long_text(self._input_tokens, self._window_tokens)
+        return fault
+
+    def _punish(self, entry: Entry, fault: UpstreamError) -> None:
+        gateway = self._gateway
+        wall, now = gateway.clock.wall(), gateway.clock.monotonic()
+        resets_at = None
+        if fault.kind is FaultKind.OUT_OF_QUOTA and fault.retry_after_s is None:
+            resets_at = now + quota_reset(fault.code, wall) - wall
+        gateway.roster.record_fault(
+            entry,
+            Fault(
+                fault.kind,
+                model=self._request.model,
+                reason=fault.message,
+                retry_after_s=fault.retry_after_s,
+                resets_at=resets_at,
+            ),
+            now=now,
+            jitter=gateway.chance.fraction(),
+        )
+
+
+def too_long_text(input_tokens: int, window_tokens: int) -> str:
+    """Return the words that make agents compact; the numbers are said only when they agree."""
+    if input_tokens > window_tokens > 0:
+        return f"prompt is too long: {input_tokens} tokens > {window_tokens} maximum"
+    return f"prompt is too long: the upstream refused about {input_tokens} tokens (estimated)"
+
+
+def quota_reset(code: str, wall: float) -> float:
+    """Return the wall time at which the quota named by `code` renews; months by default."""
+    if code.startswith("DAILY"):
+        return next_midnight_utc(wall)
+    if code.startswith("WEEKLY"):
+        return next_monday_utc(wall)
+    return next_month_utc(wall)

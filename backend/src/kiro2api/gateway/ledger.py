@@ -1,0 +1,113 @@
+"""What one request did, for its one line in the log and for the counters."""
+
+from kiro2api.errors import FaultKind
+from kiro2api.protocol.chat.events import Finish, Usage
+
+
+class AttemptNote:
+    """One upstream call: which account, which model id, what came of it."""
+
+    __slots__ = ("account", "cause", "model", "ms", "status")
+
+    def __init__(self, account: str) -> None:
+        self.account = account
+        self.model = ""
+        self.cause = ""
+        self.status = 0
+        self.ms = 0.0
+
+
+class RequestRecord:
+    """Filled while a request runs, read once at its end; lives as long as the request."""
+
+    __slots__ = (
+        "attempts",
+        "bytes_in",
+        "bytes_out",
+        "conversation_key",
+        "dialect",
+        "first_event_s",
+        "group",
+        "is_partial",
+        "key",
+        "model",
+        "outcome",
+        "request_id",
+        "skipped_events",
+        "started_s",
+        "status",
+        "stop_reason",
+        "stream",
+        "usage",
+    )
+
+    def __init__(self, request_id: str, *, started_s: float) -> None:
+        self.request_id = request_id
+        self.started_s = started_s
+        self.dialect = ""
+        self.group = ""
+        self.key = ""
+        self.model = ""
+        self.stream = False
+        self.status = 0
+        self.outcome = ""
+        self.stop_reason = ""
+        self.first_event_s: float | None = None
+        self.usage: Usage | None = None
+        self.is_partial = False
+        self.bytes_in = 0
+        self.bytes_out = 0
+        self.skipped_events = 0
+        self.conversation_key = ""
+        self.attempts: list[AttemptNote] = []
+
+    def finished(self, finish: Finish) -> None:
+        """Note how the reply ended."""
+        self.usage = finish.usage
+        self.stop_reason = str(finish.stop_reason)
+        self.outcome = "complete"
+
+    def failed(self, kind: FaultKind | str) -> None:
+        """Note that the request ended in a failure."""
+        self.outcome = str(kind)
+
+    def fields(self, now: float) -> dict[str, object]:
+        """Return the members of the log line; nothing in them is text of the client or a secret."""
+        usage = self.usage
+        last = self.attempts[-1] if self.attempts else None
+        line: dict[str, object] = {
+            "request_id": self.request_id,
+            "dialect": self.dialect,
+            "group": self.group,
+            "key": self.key,
+            "model": self.model,
+            "stream": self.stream,
+            "status": self.status,
+            "outcome": self.outcome,
+            "ms": round((now - self.started_s) * 1000, 1),
+            "bytes_in": self.bytes_in,
+            "bytes_out": self.bytes_out,
+        }
+        if last is not None:
+            line["account"] = last.account
+            line["model_sent"] = last.model
+            line["attempts"] = [
+                f"{note.account}:{note.cause or 'ok'}:{note.ms:.0f}ms" for note in self.attempts
+            ]
+        if self.first_event_s is not None:
+            line["first_event_ms"] = round((self.first_event_s - self.started_s) * 1000, 1)
+        if self.stop_reason:
+            line["stop_reason"] = self.stop_reason
+        if usage is not None:
+            line["input_tokens"] = usage.input_tokens
+            line["output_tokens"] = usage.output_tokens
+            line["cache_read_tokens"] = usage.cache_read_tokens
+            line["cache_write_tokens"] = usage.cache_write_tokens
+            line["usage_estimated"] = usage.estimated
+            if usage.credits is not None:
+                line["credits"] = usage.credits
+        if self.is_partial:
+            line["partial"] = True
+        if self.skipped_events:
+            line["skipped_events"] = self.skipped_events
+        return line

@@ -1,0 +1,47 @@
+"""One upstream response, read to its end: bytes to frames to events to the client."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from kiro2api.errors import FaultKind, TransferError, UpstreamError
+from kiro2api.gateway.ports import Transfer
+from kiro2api.protocol.chat.events import StreamEvent
+from kiro2api.protocol.codewhisperer.read import Ending, Reader
+from kiro2api.protocol.wire.eventstream import FrameDecoder
+
+
+async def relay(
+    transfer: Transfer,
+    reader: Reader,
+    deliver: Callable[[Sequence[StreamEvent]], Awaitable[None]],
+    on_first_event: Callable[[], None],
+) -> Ending:
+    """Return how the response ended, after all its events were delivered.
+
+    What one read brings leaves in one delivery. `on_first_event` is called before the first one.
+
+    Raises:
+        UpstreamError: the upstream said so in the stream, or the stream broke off or fell silent.
+        FramingError: the bytes are not frames.
+    """
+    decoder = FrameDecoder()
+    feed, read_frames, read_bytes = decoder.feed, reader.read, transfer.read
+    is_silent = True
+    try:
+        while data := await read_bytes():
+            events = read_frames(feed(data))
+            if events:
+                if is_silent:
+                    is_silent = False
+                    on_first_event()
+                await deliver(events)
+    except TransferError as error:
+        raise _broken(error) from None
+    if not decoder.is_empty:
+        raise UpstreamError(FaultKind.BROKEN_STREAM, "the stream ended inside a frame")
+    return reader.end()
+
+
+def _broken(error: TransferError) -> UpstreamError:
+    if error.timed_out:
+        return UpstreamError(FaultKind.NETWORK, error.message, status=504)
+    return UpstreamError(FaultKind.BROKEN_STREAM, error.message)

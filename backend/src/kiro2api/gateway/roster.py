@@ -1,0 +1,192 @@
+"""The accounts in memory: what the pool decides about, with the secrets that serving needs."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from kiro2api.gateway.ports import AccessToken, StoredAccount
+from kiro2api.pool.account import Account, Condition, Standing
+from kiro2api.pool.transitions import Fault, after_fault, after_login_refused, after_success
+from kiro2api.protocol.codewhisperer.endpoints import Endpoints, Route, strategies
+from kiro2api.protocol.codewhisperer.models import UpstreamModel
+
+DEFAULT_GROUP = "default"
+# Verdicts shorter than this are not worth a row.
+KEPT_FROM_S = 30.0
+
+
+class Entry:
+    """One account with its secrets; lives as long as the account is in the pool.
+
+    The roster owns it; only the event loop's thread touches it.
+    """
+
+    def __init__(self, stored: StoredAccount, account: Account, endpoints: Endpoints) -> None:
+        self.account = account
+        self._endpoints = endpoints
+        self.route_index = 0
+        self.models: tuple[UpstreamModel, ...] | None = None
+        self.models_fetched_at = stored.models_fetched_at
+        self.adopt(stored)
+
+    def adopt(self, stored: StoredAccount) -> None:
+        """Take over the credential and the token as the store has them now."""
+        self.credential = stored.credential
+        self.version = stored.version
+        self.token: AccessToken | None = stored.access_token
+        self.profile_arn = stored.profile_arn
+        self.routes: tuple[Route, ...] = strategies(
+            profile_arn=self.profile_arn,
+            kind=self.credential.kind,
+            region=self.credential.region,
+            endpoints=self._endpoints,
+        )
+        self.route_index = min(self.route_index, len(self.routes) - 1)
+
+    @property
+    def id(self) -> str:
+        """The account's id."""
+        return self.account.id
+
+    @property
+    def route(self) -> Route:
+        """Where its calls go at present."""
+        return self.routes[self.route_index]
+
+    def next_route(self) -> bool:
+        """Go on to the next strategy; False, and back to the first one, when there is none."""
+        self.route_index += 1
+        if self.route_index < len(self.routes):
+            return True
+        self.route_index = 0
+        return False
+
+    @property
+    def listed(self) -> frozenset[str] | None:
+        """The ids of its live model list; None when none is known."""
+        if self.models is None:
+            return None
+        return frozenset(model.id for model in self.models)
+
+    def apply(self, condition: Condition) -> None:
+        """Put the account into `condition`."""
+        self.account = msgspec.structs.replace(self.account, condition=condition)
+
+    def hold(self, by: int) -> None:
+        """Count a request that starts (+1) or ends (−1) on this account."""
+        self.account = msgspec.structs.replace(self.account, in_flight=self.account.in_flight + by)
+
+
+class Roster:
+    """All accounts of the program, by id and by group; one instance."""
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        self._entries: dict[str, Entry] = {entry.id: entry for entry in entries}
+        self.trials: set[str] = set()
+        self.changed: set[str] = set()
+
+    def entries(self) -> list[Entry]:
+        """Return all accounts in the configured order."""
+        return sorted(self._entries.values(), key=lambda entry: entry.account.position)
+
+    def entry(self, account_id: str) -> Entry:
+        """Return the account `account_id`.
+
+        Raises:
+            KeyError: it is not in the pool.
+        """
+        return self._entries[account_id]
+
+    def accounts(self, group: str) -> list[Account]:
+        """Return what the pool may choose from for `group`."""
+        return [e.account for e in self._entries.values() if e.account.group == group]
+
+    def groups(self) -> frozenset[str]:
+        """Return the names of all groups; `default` always exists."""
+        return frozenset({DEFAULT_GROUP, *(e.account.group for e in self._entries.values())})
+
+    def record_fault(self, entry: Entry, fault: Fault, *, now: float, jitter: float) -> None:
+        """Move the account by the pool's table; a verdict worth keeping is marked for the store."""
+        self._move(entry, after_fault(entry.account.condition, fault, now=now, jitter=jitter), now)
+
+    def record_login_refused(self, entry: Entry, reason: str, *, now: float) -> None:
+        """Take the account out until a person logs it in again."""
+        self._move(entry, after_login_refused(entry.account.condition, reason=reason, now=now), now)
+
+    def record_pause(self, entry: Entry, reason: str, *, now: float, for_s: float) -> None:
+        """Keep a ready account out for a moment that leaves no other trace."""
+        condition = entry.account.condition
+        if condition.standing is not Standing.READY:
+            return
+        paused = msgspec.structs.replace(
+            condition, standing=Standing.COOLING, reason=reason, since=now, until=now + for_s
+        )
+        self._move(entry, paused, now)
+
+    def record_success(self, entry: Entry, *, model: str, now: float) -> None:
+        """Clear what a success clears."""
+        self._move(entry, after_success(entry.account.condition, model=model, now=now), now)
+
+    def _move(self, entry: Entry, condition: Condition, now: float) -> None:
+        before = entry.account.condition
+        if condition == before:
+            return
+        entry.apply(condition)
+        if is_kept(condition, now) or is_kept(before, now):
+            self.changed.add(entry.id)
+
+
+def is_kept(condition: Condition, now: float) -> bool:
+    """Tell whether `condition` must survive a restart."""
+    if condition.standing is Standing.READY:
+        return False
+    return condition.until is None or condition.until - now > KEPT_FROM_S
+
+
+def shifted(condition: Condition, by_s: float) -> Condition:
+    """Return `condition` with its times moved to another clock that reads `by_s` more."""
+    return msgspec.structs.replace(
+        condition,
+        since=condition.since + by_s,
+        until=None if condition.until is None else condition.until + by_s,
+        soft_until=condition.soft_until + by_s,
+        models={
+            name: msgspec.structs.replace(refusal, until=refusal.until + by_s)
+            for name, refusal in condition.models.items()
+        },
+    )
+
+
+def make_entry(stored: StoredAccount, *, endpoints: Endpoints, wall_to_monotonic_s: float) -> Entry:
+    """Return the account `stored` for the roster; its kept verdict goes on."""
+    condition = Condition()
+    if stored.condition is not None:
+        condition = shifted(stored.condition, wall_to_monotonic_s)
+    account = Account(
+        id=stored.id,
+        name=stored.name,
+        group=stored.group,
+        position=stored.position,
+        enabled=stored.enabled,
+        condition=condition,
+    )
+    return Entry(stored, account, endpoints)
+
+
+def listed_models(entries: Sequence[Entry], group: str) -> Mapping[str, UpstreamModel]:
+    """Return every model that some account of `group` has on its live list, by id."""
+    found: dict[str, UpstreamModel] = {}
+    for entry in entries:
+        if entry.account.group == group and entry.account.enabled:
+            for model in entry.models or ():
+                found.setdefault(model.id, model)
+    return found
+
+
+def refused_everywhere(entries: Sequence[Entry], group: str, model: str, now: float) -> bool:
+    """Tell whether every account of `group` has been told that it cannot have `model`."""
+    held = [e for e in entries if e.account.group == group and e.account.enabled]
+    return bool(held) and all(
+        (refusal := e.account.condition.models.get(model)) is not None and refusal.until > now
+        for e in held
+    )

@@ -1,0 +1,110 @@
+"""The background: tokens refreshed ahead of time, lists of models fetched, verdicts saved."""
+
+import asyncio
+from collections.abc import Callable
+
+from kiro2api.errors import StoreError, TransferError, UpstreamError
+from kiro2api.gateway.catalogue import Catalogue
+from kiro2api.gateway.ports import AccountStore, Chance, Clock
+from kiro2api.gateway.renewal import AHEAD_S, Renewal
+from kiro2api.gateway.roster import Entry, Roster, shifted
+from kiro2api.gateway.tasks import TaskOwner
+from kiro2api.pool.account import Standing
+from kiro2api.pool.selection import in_force
+
+ROUND_S = 2.0
+# Calls of the background at one time, so that thirty accounts do not call at once.
+PARALLEL = 2
+FIRST_RETRY_S = 15.0
+MAX_RETRY_S = 600.0
+_OUT_UNTIL_A_PERSON_ACTS = frozenset(
+    {Standing.NEEDS_LOGIN, Standing.SUSPENDED, Standing.NOT_ENTITLED}
+)
+
+
+class Upkeep:
+    """Looks after the accounts; one for the whole program."""
+
+    def __init__(
+        self,
+        *,
+        roster: Roster,
+        renewal: Renewal,
+        catalogue: Catalogue,
+        store: AccountStore,
+        tasks: TaskOwner,
+        clock: Clock,
+        chance: Chance,
+        on_failure: Callable[[str, Exception], None],
+    ) -> None:
+        self._roster = roster
+        self._renewal = renewal
+        self._catalogue = catalogue
+        self._store = store
+        self._tasks = tasks
+        self._clock = clock
+        self._chance = chance
+        self._on_failure = on_failure
+        self._busy: set[str] = set()
+        self._not_before: dict[str, float] = {}
+        self._failures: dict[str, int] = {}
+        self._slots = asyncio.Semaphore(PARALLEL)
+
+    async def run_forever(self) -> None:
+        """Make a round every few seconds until cancelled."""
+        while True:
+            self.start_round()
+            await self.save_verdicts()
+            await self._clock.sleep(ROUND_S)
+
+    def start_round(self) -> None:
+        """Start the work that is due; accounts that are being looked after are left alone."""
+        now = self._clock.monotonic()
+        for entry in self._roster.entries():
+            if entry.id in self._busy or self._not_before.get(entry.id, 0.0) > now:
+                continue
+            if self._is_cared_for(entry, now) and self._is_due(entry):
+                self._busy.add(entry.id)
+                self._tasks.start(self._care(entry))
+
+    async def save_verdicts(self) -> None:
+        """Write the verdicts that must survive a restart; those that fail are tried next round."""
+        offset_s = self._clock.wall() - self._clock.monotonic()
+        for account_id in tuple(self._roster.changed):
+            self._roster.changed.discard(account_id)
+            condition = self._roster.entry(account_id).account.condition
+            try:
+                await self._store.save_condition(account_id, shifted(condition, offset_s))
+            except StoreError as error:
+                self._roster.changed.add(account_id)
+                self._on_failure(account_id, error)
+
+    def _is_cared_for(self, entry: Entry, now: float) -> bool:
+        condition = entry.account.condition
+        return entry.account.enabled and not (
+            in_force(condition, now=now) and condition.standing in _OUT_UNTIL_A_PERSON_ACTS
+        )
+
+    def _is_due(self, entry: Entry) -> bool:
+        return self._renewal.is_due(entry, ahead_s=AHEAD_S) or self._catalogue.is_due(entry)
+
+    async def _care(self, entry: Entry) -> None:
+        try:
+            async with self._slots:
+                if self._renewal.is_due(entry, ahead_s=AHEAD_S):
+                    await self._renewal.renew(entry)
+                if self._catalogue.is_due(entry):
+                    await self._catalogue.fetch(entry)
+            self._failures.pop(entry.id, None)
+        except (UpstreamError, TransferError, StoreError) as error:
+            self._postpone(entry)
+            self._on_failure(entry.id, error)
+        finally:
+            self._busy.discard(entry.id)
+
+    def _postpone(self, entry: Entry) -> None:
+        failures = self._failures.get(entry.id, 0) + 1
+        self._failures[entry.id] = failures
+        delay_s = min(FIRST_RETRY_S * 2 ** min(failures - 1, 10), MAX_RETRY_S)
+        jittered_s = delay_s * (0.75 + 0.5 * self._chance.fraction())
+        self._not_before[entry.id] = self._clock.monotonic() + jittered_s

@@ -1,0 +1,47 @@
+"""The list of models, in the shape of the caller's dialect."""
+
+from kiro2api.errors import RequestError
+from kiro2api.gateway.attempt import Gateway
+from kiro2api.gateway.roster import listed_models, refused_everywhere
+from kiro2api.protocol.anthropic.render import render_model as anthropic_model
+from kiro2api.protocol.anthropic.render import render_models as anthropic_models
+from kiro2api.protocol.openai_chat.render import render_model as openai_model
+from kiro2api.protocol.openai_chat.render import render_models as openai_models
+from kiro2api.server.exchange import Exchange
+
+Entry = tuple[str, str, int]
+
+
+def public_models(gateway: Gateway, group: str) -> list[Entry]:
+    """Return id, display name and creation time of every model that `group` can be asked for."""
+    entries = gateway.roster.entries()
+    now = gateway.clock.monotonic()
+    return [
+        entry
+        for entry in gateway.models.public_names_for(listed_models(entries, group).values())
+        if not refused_everywhere(entries, group, entry[0], now)
+    ]
+
+
+async def send_models(exchange: Exchange, gateway: Gateway, group: str) -> None:
+    """Answer with the whole list; it is short, so there are no pages."""
+    render = anthropic_models if "anthropic-version" in exchange.headers else openai_models
+    await exchange.answer(200, render(public_models(gateway, group)))
+
+
+async def send_model(exchange: Exchange, gateway: Gateway, group: str, model: str) -> None:
+    """Answer with one model.
+
+    Raises:
+        RequestError: there is no such model in `group`.
+    """
+    for entry in public_models(gateway, group):
+        if entry[0] == model:
+            render = anthropic_model if "anthropic-version" in exchange.headers else openai_model
+            await exchange.answer(200, render(entry))
+            return
+    raise RequestError(
+        f"Model {model!r} is not offered. GET /v1/models lists those that are.",
+        status=404,
+        code="model_not_found",
+    )
