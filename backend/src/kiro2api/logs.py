@@ -1,0 +1,276 @@
+"""The log: one structured line for each thing that happened, on standard error, without secrets."""
+
+import logging
+import os
+import re
+import sys
+from collections.abc import Iterable, Mapping, MutableMapping
+from enum import StrEnum
+from functools import lru_cache
+from typing import Any, Literal, Protocol, Self
+
+import structlog
+
+MASK = "***"
+# Shorter values would blot out ordinary words and numbers.
+_MIN_SECRET_CHARACTERS = 6
+_SHORT_CHARACTERS = 64
+_NUMBERS = (bool, int, float)
+_LEVELS = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warn": logging.WARNING,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
+
+
+class LogEvent(StrEnum):
+    """Everything that is ever logged, each with its level: what is not here is not logged."""
+
+    level: str
+
+    SERVER_STARTED = "server_started", "info"
+    SERVER_STOPPED = "server_stopped", "info"
+    DRAIN_STARTED = "drain_started", "info"
+    DRAIN_LIMIT_REACHED = "drain_limit_reached", "warning"
+    SETTING_IGNORED = "setting_ignored", "warning"
+    DATABASE_OPENED = "database_opened", "info"
+    DATABASE_CREATED = "database_created", "info"
+    DATABASE_MIGRATED = "database_migrated", "info"
+    STORE_WRITE_FAILED = "store_write_failed", "error"
+    CLIENT_KEY_CREATED = "client_key_created", "info"
+    ACCOUNTS_SYNCED = "accounts_synced", "info"
+    ACCOUNT_ENTRY_SKIPPED = "account_entry_skipped", "warning"
+    ACCOUNT_STANDING_CHANGED = "account_standing_changed", "info"
+    ACCESS_TOKEN_REFRESHED = "access_token_refreshed", "info"
+    ACCESS_TOKEN_REFRESH_FAILED = "access_token_refresh_failed", "warning"
+    MODELS_FETCHED = "models_fetched", "debug"
+    MODELS_FETCH_FAILED = "models_fetch_failed", "warning"
+    UPSTREAM_CALL_FAILED = "upstream_call_failed", "info"
+    UNKNOWN_FAULT_SEEN = "unknown_fault_seen", "warning"
+    PAYLOAD_EVENT_SKIPPED = "payload_event_skipped", "debug"
+    REQUEST_FINISHED = "request_finished", "info"
+    REQUEST_CRASHED = "request_crashed", "error"
+    LIBRARY_MESSAGE_RELAYED = "library_message_relayed", "warning"
+
+    def __new__(cls, value: str, level: str) -> Self:
+        """Make a word that knows its level."""
+        word = str.__new__(cls, value)
+        word._value_ = value
+        word.level = level
+        return word
+
+
+class TextStream(Protocol):
+    """Where lines go."""
+
+    def write(self, text: str, /) -> object:
+        """Take `text`."""
+        ...
+
+    def flush(self) -> object:
+        """Hand on what was taken."""
+        ...
+
+    def isatty(self) -> bool:
+        """Tell whether a person watches."""
+        ...
+
+
+_TOKEN = r"[A-Za-z0-9_.:+/=~-]"
+_PATTERNS = re.compile(
+    "|".join(
+        (
+            rf"(?<=bearer ){_TOKEN}+",
+            rf"\b(?:aoa|aor|eyJ){_TOKEN}{{12,}}",  # access tokens, refresh tokens, JWTs
+            rf"\b(?:ksk_|k2a_|sk-){_TOKEN}{{6,}}",  # keys
+            r"\barn:aws[\w-]*:[^\s\"'\\,;)}\]]+",
+            r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+",  # e-mail addresses
+            r"(?<!\d)\d{12}(?!\d)",  # account numbers
+            # A secret named beside its value, as JSON, as a form or as prose.
+            r"(?<=refreshtoken\":\")[^\"]+|(?<=accesstoken\":\")[^\"]+|(?<=clientsecret\":\")[^\"]+"
+            r"|(?<=refresh_token=)[^\s&]+|(?<=access_token=)[^\s&]+|(?<=client_secret=)[^\s&]+",
+        )
+    ),
+    re.IGNORECASE,
+)
+# Line breaks and tabs may stand in a traceback; other controls could steer a terminal.
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+class Masker:
+    """Takes secrets out of texts; one per process, told of each secret when it becomes known."""
+
+    def __init__(self) -> None:
+        self._secrets: set[str] = set()
+        self._shortest = sys.maxsize
+        # Models, dialects, groups, accounts: most values of most lines have been seen before.
+        self._mask_short = lru_cache(maxsize=1024)(self._mask)
+
+    def register(self, values: Iterable[str]) -> None:
+        """Mask each of `values` from now on; very short ones are left alone."""
+        for value in values:
+            if len(value) >= _MIN_SECRET_CHARACTERS:
+                self._secrets.add(value)
+                self._shortest = min(self._shortest, len(value))
+        self._mask_short.cache_clear()
+
+    def forget(self, values: Iterable[str]) -> None:
+        """Stop looking for `values`, which are worth nothing any more."""
+        self._secrets.difference_update(values)
+        self._mask_short.cache_clear()
+
+    def mask(self, text: str) -> str:
+        """Return `text` with secrets, e-mail addresses, ARNs and account numbers blotted out."""
+        return self._mask_short(text) if len(text) <= _SHORT_CHARACTERS else self._mask(text)
+
+    def _mask(self, text: str) -> str:
+        if len(text) >= self._shortest:
+            for secret in self._secrets:
+                if secret in text:
+                    text = text.replace(secret, MASK)
+        if len(text) >= _MIN_SECRET_CHARACTERS:
+            text = _PATTERNS.sub(MASK, text)
+        return _CONTROLS.sub("�", text)
+
+    def clean(self, value: object) -> object:
+        """Return `value` as something printable with `mask` applied all through it."""
+        if isinstance(value, str):
+            return self.mask(value)
+        if value is None or isinstance(value, _NUMBERS):
+            return value
+        if isinstance(value, bytes | bytearray | memoryview):
+            return f"({len(value)} bytes)"
+        if isinstance(value, Mapping):
+            return {self.mask(str(key)): self.clean(inner) for key, inner in value.items()}
+        if isinstance(value, list | tuple | set | frozenset):
+            return [self.clean(inner) for inner in value]
+        return self.mask(str(value))
+
+
+class _Lines:
+    """Writes lines; a stream that is gone must not harm what is being logged."""
+
+    def __init__(self, stream: TextStream) -> None:
+        self._stream = stream
+
+    def msg(self, line: str) -> None:
+        try:
+            self._stream.write(line + "\n")
+            self._stream.flush()
+        except (OSError, ValueError):
+            pass
+
+    debug = info = warning = error = critical = msg
+
+
+class _Log:
+    """The state of the log: one per process, because standard error is one per process."""
+
+    def __init__(self) -> None:
+        self.masker = Masker()
+        self.logger: Any = None  # structlog types its loggers so itself
+
+    def cleaned(
+        self, _logger: object, _method: str, event: MutableMapping[str, Any]
+    ) -> MutableMapping[str, Any]:
+        """Put the constant members first and mask the others; a processor of structlog."""
+        line = {name: event.pop(name) for name in ("time", "level", "event")}
+        line.update((name, self.masker.clean(value)) for name, value in event.items())
+        return line
+
+
+_log = _Log()
+
+
+def configure(
+    level: str = "info",
+    format: str = "auto",
+    *,
+    stream: TextStream | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> None:
+    """Send the log and the messages of the libraries to `stream`, by default standard error.
+
+    `level` is debug, info, warn or error; `format` is text, json, or auto: text on a terminal.
+    """
+    stream = stream or sys.stderr
+    is_terminal = stream.isatty()
+    renderer: Any  # the two renderers have no common type
+    if format == "text" or (format == "auto" and is_terminal):
+        renderer = structlog.dev.ConsoleRenderer(
+            timestamp_key="time",
+            colors=is_terminal and not environ.get("NO_COLOR"),
+            pad_event_to=0,
+            sort_keys=False,
+            # Its own way of showing exceptions prints local variables, secrets among them.
+            exception_formatter=structlog.dev.plain_traceback,
+        )
+    else:
+        renderer = structlog.processors.JSONRenderer()
+    _log.logger = structlog.wrap_logger(
+        _Lines(stream),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+            structlog.processors.format_exc_info,
+            _log.cleaned,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+    ).bind()
+    _route_libraries(_LEVELS[level])
+
+
+def write(event: LogEvent, **fields: object) -> None:
+    """Log that `event` happened; `exc_info=error` adds a traceback. Free texts are masked."""
+    if _log.logger is None:
+        configure()
+    getattr(_log.logger, event.level)(event.value, **fields)
+
+
+def register_secrets(values: Iterable[str]) -> None:
+    """Keep `values` out of the log from now on, wherever they would appear."""
+    _log.masker.register(values)
+
+
+def forget_secrets(values: Iterable[str]) -> None:
+    """Stop looking for `values`, such as access tokens that have been replaced."""
+    _log.masker.forget(values)
+
+
+def mask(text: str) -> str:
+    """Return `text` as the log would show it."""
+    return _log.masker.mask(text)
+
+
+class _Relay(logging.Handler):
+    """Takes what libraries say to the standard library's logging; one, on the root logger."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log the message as an event of ours, at its own level."""
+        level: Literal["debug", "info", "warning", "error", "critical"]
+        level = "error" if record.levelno >= logging.ERROR else "warning"
+        getattr(_log.logger, level)(
+            LogEvent.LIBRARY_MESSAGE_RELAYED.value,
+            library=record.name,
+            message=record.getMessage(),
+            **({"exc_info": record.exc_info} if record.exc_info else {}),
+        )
+
+
+def _route_libraries(level: int) -> None:
+    root = logging.getLogger()
+    for handler in root.handlers[:]:
+        if isinstance(handler, _Relay):
+            root.removeHandler(handler)
+    root.addHandler(_Relay())
+    # Below a warning libraries tell what they do and with which values, secrets among them.
+    root.setLevel(max(level, logging.WARNING))
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = name != "uvicorn.access"
+        logger.setLevel(logging.NOTSET)
+    logging.captureWarnings(True)
