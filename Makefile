@@ -9,7 +9,7 @@ PIN := --universal --python-version 3.11 --generate-hashes --no-emit-index-url -
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test cover check fmt bench e2e image requirements clean
+.PHONY: help setup demo serve test cover check fmt bench e2e docs image requirements clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ bench: setup ## what a request and an event cost, as ratios to bare programs in 
 
 e2e: setup $(CLAUDE_CODE)/node_modules/.bin/claude ## a real Claude Code against the running gateway
 	cd backend && CLAUDE_CODE=$(CLAUDE_CODE)/node_modules/.bin/claude $(PYTHON) -m pytest -m e2e tests/e2e
+
+docs: setup ## write the generated parts of the documents
+	cd backend && $(PYTHON) -m tests.support.documents
 
 image: ## the container image kiro2api:latest
 	docker build --tag kiro2api .
