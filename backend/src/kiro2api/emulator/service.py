@@ -1,0 +1,362 @@
+"""The emulated service itself: which operation a request means, and what it gets."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from kiro2api.emulator import access, checks, control_plane, sign_in
+from kiro2api.emulator.behaviour import Behaviour, Fault, Operation, Paced
+from kiro2api.emulator.call import Call, make_call, model_id_of
+from kiro2api.emulator.catalogue import find_model
+from kiro2api.emulator.errors_table import REFUSALS, Form, Refusal, spell_refusal
+from kiro2api.emulator.exchange import Exchange, Request, reply
+from kiro2api.emulator.generation import Voice, compile_steps, event_frame, text_frame
+from kiro2api.emulator.model import answer
+from kiro2api.emulator.player import PacedStream, Wheel, finish, play
+from kiro2api.emulator.records import Record
+from kiro2api.emulator.scenarios import SCENARIOS
+from kiro2api.emulator.steps import How, Step, Tail
+from kiro2api.emulator.untyped import members, parse
+from kiro2api.emulator.world import World
+from kiro2api.protocol.wire import json
+
+_JSON_TYPES = ("application/json", "application/x-amz-json-1.0")
+_GENERATE_TARGETS = (
+    "KiroRuntimeService.GenerateAssistantResponse",
+    "AmazonCodeWhispererStreamingService.GenerateAssistantResponse",
+)
+_PATHS: dict[tuple[str, str], Operation] = {
+    ("POST", "/generateAssistantResponse"): Operation.GENERATE,
+    ("POST", "/refreshToken"): Operation.REFRESH,
+    ("POST", "/token"): Operation.REFRESH,
+    ("GET", "/ListAvailableModels"): Operation.MODELS,
+    ("GET", "/List-Available-Models"): Operation.MODELS,
+    ("GET", "/getUsageLimits"): Operation.USAGE,
+    ("GET", "/Get-Usage-Limits"): Operation.USAGE,
+    ("POST", "/ListAvailableProfiles"): Operation.PROFILES,
+    ("POST", "/List-Available-Profiles"): Operation.PROFILES,
+}
+_CONTROL_TARGETS = {
+    f"{prefix}.{name}": operation
+    for prefix in ("KiroControlPlaneBearerService", "AmazonCodeWhispererService")
+    for name, operation in (
+        ("ListAvailableModels", Operation.MODELS),
+        ("GetUsageLimits", Operation.USAGE),
+        ("ListAvailableProfiles", Operation.PROFILES),
+    )
+}
+# A request refused by one of these is one that the gateway should never have sent.
+_NEVER = frozenset(
+    [
+        "R1",
+        "R7",
+        "R8",
+        "R10",
+        "R11",
+        "R12",
+        "R12.assistant",
+        "R13",
+        "R13.empty",
+        "R14",
+        "R15",
+        "R16",
+        "R17",
+        "R18",
+        "R19",
+        "R19.limit",
+        "R20",
+        "R20.keywords",
+        "R21",
+        "R22",
+        "R23",
+        "R26",
+    ]
+)
+
+
+def operation_of(request: Request) -> Operation:
+    """Return what `request` asks for; the path decides before the header does."""
+    found = _PATHS.get((request.method, request.path))
+    if found is not None:
+        return found
+    if request.method != "POST" or request.path != "/":
+        return Operation.UNKNOWN
+    target = request.headers.get("x-amz-target", "")
+    if target in _GENERATE_TARGETS:
+        return Operation.GENERATE
+    return _CONTROL_TARGETS.get(target, Operation.UNKNOWN)
+
+
+class Service:
+    """Answers every request but those of the control API; one per emulator."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._wheel = Wheel()
+
+    async def answer(self, exchange: Exchange) -> None:
+        """Answer one request to its end."""
+        world, request = self._world, exchange.request
+        operation = operation_of(request)
+        record = world.record(request, operation)
+        watch = _Watch(world, exchange, record)
+        exchange.on_gone(watch.leave)
+        traffic = world.traffic
+        traffic.enter()
+        try:
+            await self._answer(watch, operation)
+        finally:
+            traffic.leave()
+            watch.end()
+
+    async def _answer(self, watch: "_Watch", operation: Operation) -> None:
+        match operation:
+            case Operation.GENERATE:
+                await self._generate(watch)
+            case Operation.REFRESH:
+                await self._refresh(watch)
+            case Operation.UNKNOWN:
+                request = watch.exchange.request
+                said = f"unscripted: {request.method} {request.path}"
+                self._world.violate("R1", said, watch.record)
+                watch.refuse(REFUSALS["unknown_operation"], rule="R1")
+            case _:
+                await self._control(watch, operation)
+
+    # ------------------------------------------------------------------------------ generation
+
+    async def _generate(self, watch: "_Watch") -> None:
+        call = self._admit(watch)
+        if call is None:
+            return
+        watch.record.account, watch.record.model = call.account.name, call.model_id
+        behaviour = self._world.queue.take(
+            Operation.GENERATE, account=call.account.name, model=call.model_id
+        )
+        if behaviour is None:
+            await self._stream(watch, answer(call), call, Behaviour())
+        elif not await self._misbehave(watch, behaviour):
+            steps = behaviour.steps
+            if behaviour.scenario:
+                steps = SCENARIOS[behaviour.scenario]
+            if behaviour.paced is not None:
+                await self._paced(watch, behaviour, behaviour.paced, call)
+            else:
+                await self._stream(watch, answer(call) if steps is None else steps, call, behaviour)
+
+    def _admit(self, watch: "_Watch") -> Call | None:
+        """Return the call when the service takes it; else refuse it and return None."""
+        world, request = self._world, watch.exchange.request
+        account = access.sender(world, request)
+        watch.record.account = account.name if account else ""
+        denied = access.deny(world, request)
+        if denied is not None or account is None:
+            watch.refuse(
+                denied.refusal if denied else REFUSALS["bearer_invalid"],
+                rule=denied.rule if denied else "R2",
+            )
+            return None
+        body = self._body(watch)
+        if body is None:
+            return None
+        model_id = model_id_of(body)
+        watch.record.model = model_id
+        denied = access.deny_profile(world, account, body.get("profileArn"))
+        if denied is not None:
+            watch.refuse(denied.refusal, rule=denied.rule)
+            return None
+        model = find_model(account, model_id or "auto")
+        call = make_call(body, account, model_id, model or {})
+        rejection = checks.first_rejection(call, world.rules)
+        if rejection is None:
+            return call
+        named = world.rules.profile.names_reasons
+        watch.refuse(checks.as_refusal(rejection, names_reasons=named), rule=rejection.rule)
+        if rejection.rule in _NEVER:
+            world.violate(rejection.rule, rejection.message, watch.record)
+        return None
+
+    def _body(self, watch: "_Watch") -> dict[str, object] | None:
+        world, request = self._world, watch.exchange.request
+        content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if world.rules.demands("R7") and content_type not in _JSON_TYPES:
+            said = f"content-type {content_type!r} is not one of the two JSON types"
+            watch.refuse(_plain(415, "UnsupportedMediaTypeException", said), rule="R7")
+            world.violate("R7", said, watch.record)
+            return None
+        fault = ""
+        if len(request.body) > world.rules.profile.max_body_bytes:
+            fault = f"the body has {len(request.body)} bytes"
+        elif json.repair_surrogates(request.body) is not None:
+            fault = "the body has half a surrogate pair"
+        body = parse(request.body)
+        if not isinstance(body, dict):
+            fault = "the body is no JSON object"
+        if fault and world.rules.demands("R8"):
+            named = world.rules.profile.names_reasons
+            refusal = REFUSALS["bad_request" if named else "bad_request_old"]
+            if named:
+                refusal = msgspec.structs.replace(refusal, reason="REQUEST_BODY_INVALID_JSON")
+            watch.refuse(refusal, rule="R8")
+            world.violate("R8", fault, watch.record)
+            return None
+        return members(body)
+
+    async def _stream(
+        self, watch: "_Watch", steps: Sequence[Step], call: Call, behaviour: Behaviour
+    ) -> None:
+        world = self._world
+        for step in steps:
+            if isinstance(step, Tail) and "metering" in step.order:
+                call.account.credits_used += step.credits
+        voice = Voice(call.model_id or "auto", world.seed, lambda: world.ids.next("tooluse_"))
+        ops = compile_steps(list(steps), voice, behaviour.cut)
+        self._begin(watch, behaviour)
+        await play(ops, watch.exchange, world)
+
+    async def _paced(self, watch: "_Watch", behaviour: Behaviour, paced: Paced, call: Call) -> None:
+        model = call.model_id or "auto"
+        frame = text_frame(paced.text, model=model)
+        tail = (
+            event_frame("metadataEvent", {"stopReason": "END_TURN"}),
+            event_frame("contextUsageEvent", {"contextUsagePercentage": 1.0}),
+            event_frame(
+                "meteringEvent", {"unit": "credit", "unitPlural": "credits", "usage": 0.01}
+            ),
+        )
+        self._begin(watch, behaviour)
+        stream = PacedStream(
+            watch.exchange,
+            frame,
+            b"".join(tail),
+            events=paced.events,
+            every_s=paced.every_s,
+        )
+        await self._wheel.run(stream)
+
+    def _begin(self, watch: "_Watch", behaviour: Behaviour) -> None:
+        headers = {
+            "content-type": behaviour.content_type,
+            "x-amzn-requestid": self._world.ids.next("", length=32),
+            **behaviour.headers,
+        }
+        watch.begin(200, headers, length=None)
+
+    # ----------------------------------------------------------------------------- other calls
+
+    async def _refresh(self, watch: "_Watch") -> None:
+        world, request = self._world, watch.exchange.request
+        asked = sign_in.parse_refresh(world, request)
+        account = asked.account
+        watch.record.account = account.name if account else ""
+        behaviour = world.queue.take(Operation.REFRESH, account=watch.record.account, model="")
+        if account is None:
+            if behaviour is None or not await self._misbehave(watch, behaviour):
+                watch.reply(*sign_in.refuse_unknown(world, asked, watch.record))
+            return
+        account.refreshes_in_flight += 1
+        try:
+            parallel = account.refreshes_in_flight
+            account.max_parallel_refreshes = max(account.max_parallel_refreshes, parallel)
+            if parallel > 1:
+                said = f"{parallel} refreshes of {account.name} at once"
+                world.violate("A4", said, watch.record)
+            await asyncio.sleep(account.spec.refresh_latency_s)
+            if behaviour is not None and await self._misbehave(watch, behaviour):
+                return
+            watch.reply(*sign_in.refresh(world, asked, account, watch.record))
+        finally:
+            account.refreshes_in_flight -= 1
+
+    async def _control(self, watch: "_Watch", operation: Operation) -> None:
+        world, request = self._world, watch.exchange.request
+        account = access.sender(world, request)
+        watch.record.account = account.name if account else ""
+        denied = access.deny(world, request)
+        if denied is not None or account is None:
+            refusal = denied.refusal if denied else REFUSALS["bearer_invalid"]
+            if denied and denied.rule in ("R2", "R3") and watch.form is Form.JSON:
+                refusal = REFUSALS["invalid_token_400"]
+            watch.refuse(refusal, rule=denied.rule if denied else "R2")
+            return
+        behaviour = world.queue.take(operation, account=account.name, model="")
+        if behaviour is not None and await self._misbehave(watch, behaviour):
+            return
+        asked = {**request.query, **members(parse(request.body or b"{}"))}
+        status, value = control_plane.answer(world, operation, account, asked)
+        if isinstance(value, Refusal):
+            watch.refuse(value, rule="C")
+            return
+        watch.reply(status, {"content-type": "application/json"}, json.encode(value))
+
+    # ------------------------------------------------------------------------------ behaviours
+
+    async def _misbehave(self, watch: "_Watch", behaviour: Behaviour) -> bool:
+        """Do what `behaviour` says before an answer; tell whether that was the answer."""
+        watch.record.behaviour = behaviour.error or behaviour.scenario or "scripted"
+        if behaviour.gate:
+            await self._world.gate(behaviour.gate).wait()
+        if behaviour.delay_s > 0:
+            await asyncio.sleep(behaviour.delay_s)
+        if behaviour.fault is not None:
+            ends = {Fault.RESET: How.RESET, Fault.CLOSE: How.CLOSE, Fault.HANG: How.STALL}
+            await finish(ends[behaviour.fault], watch.exchange)
+            return True
+        if behaviour.error:
+            self._send_error(watch, behaviour)
+            return True
+        if behaviour.body is not None or behaviour.body_text is not None or behaviour.status != 200:
+            body = (behaviour.body_text or "").encode()
+            if behaviour.body is not None:
+                body = json.encode(behaviour.body)
+            headers = {"content-type": "application/json", **behaviour.headers}
+            watch.reply(behaviour.status, headers, body)
+            return True
+        return False
+
+    def _send_error(self, watch: "_Watch", behaviour: Behaviour) -> None:
+        if watch.record.operation == Operation.REFRESH:
+            status, headers, body = sign_in.named_refusal(behaviour.error)
+        else:
+            refusal = REFUSALS[behaviour.error]
+            status = refusal.status
+            headers, body = spell_refusal(refusal, behaviour.form or watch.form)
+        watch.reply(status, {**headers, **behaviour.headers}, body)
+
+
+def _plain(status: int, exception: str, message: str) -> Refusal:
+    return Refusal(status=status, exception=exception, message=message)
+
+
+class _Watch:
+    """One exchange together with its record; lives until the answer has ended."""
+
+    def __init__(self, world: World, exchange: Exchange, record: Record) -> None:
+        self.exchange = exchange
+        self.record = record
+        self._world = world
+        has_target = exchange.request.path == "/" and "x-amz-target" in exchange.request.headers
+        self.form = Form.JSON if has_target else Form.REST
+
+    def begin(self, status: int, headers: Mapping[str, str], *, length: int | None) -> None:
+        self.record.status = status
+        self.exchange.begin(status, headers, length=length)
+
+    def reply(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        self.record.status = status
+        reply(self.exchange, status, headers, body)
+
+    def refuse(self, refusal: Refusal, *, rule: str) -> None:
+        self.record.rule = rule
+        headers, body = spell_refusal(refusal, self.form)
+        self.reply(refusal.status, headers, body)
+
+    def leave(self) -> None:
+        self.record.closed_early = True
+        self.end()
+
+    def end(self) -> None:
+        if self.record.ended_at_monotonic_s is None:
+            self.record.ended_at_monotonic_s = self._world.monotonic()
+            self.record.sent_bytes = self.exchange.sent_bytes
