@@ -1,15 +1,12 @@
 """Each account's live list of models: fetched in the background, kept, and read back."""
 
-import msgspec
-
-from kiro2api.errors import RequestError, UpstreamError
+from kiro2api.errors import UpstreamError
 from kiro2api.gateway.ports import AccountStore, Clock, Upstream
 from kiro2api.gateway.renewal import Renewal
 from kiro2api.gateway.roster import Entry
 from kiro2api.protocol.codewhisperer.endpoints import Endpoints, models_call
 from kiro2api.protocol.codewhisperer.fault import classify
-from kiro2api.protocol.codewhisperer.models import UpstreamModel, read_models
-from kiro2api.protocol.wire.json import decode, encode
+from kiro2api.protocol.codewhisperer.models import UpstreamModel, read_models, write_models
 
 MAX_AGE_S = 3600.0
 CALL_LIMIT_S = 30.0
@@ -46,13 +43,10 @@ class Catalogue:
         Raises:
             UpstreamError, TransferError, StoreError: the old list stays.
         """
-        pages: list[msgspec.Raw] = []
         models: dict[str, UpstreamModel] = {}
         next_token = ""
         for _ in range(MAX_PAGES):
-            body = await self._page(entry, next_token)
-            page = read_models(body)
-            pages.append(msgspec.Raw(body))
+            page = read_models(await self._page(entry, next_token))
             models.update((model.id, model) for model in page.models)
             next_token = page.next_token
             if not next_token:
@@ -60,7 +54,7 @@ class Catalogue:
         entry.models = tuple(models.values())
         entry.models_fetched_at = self._clock.wall()
         await self._store.save_models(
-            entry.id, models=encode(pages), fetched_at=entry.models_fetched_at
+            entry.id, models=write_models(entry.models), fetched_at=entry.models_fetched_at
         )
 
     async def _page(self, entry: Entry, next_token: str) -> bytes:
@@ -84,7 +78,6 @@ def restore_models(stored: bytes) -> tuple[UpstreamModel, ...] | None:
     if not stored:
         return None
     try:
-        pages = decode(stored, list[msgspec.Raw])
-        return tuple(model for page in pages for model in read_models(bytes(page)).models)
-    except (RequestError, UpstreamError):
+        return read_models(stored).models
+    except UpstreamError:
         return None

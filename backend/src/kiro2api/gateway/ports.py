@@ -7,7 +7,7 @@ import msgspec
 
 from kiro2api.pool.account import Condition
 from kiro2api.protocol.chat.events import StreamEvent
-from kiro2api.protocol.codewhisperer.auth import Credential
+from kiro2api.protocol.codewhisperer.credential import Credential
 from kiro2api.protocol.wire.http import HttpAnswer, HttpCall
 
 

@@ -109,7 +109,8 @@ class Renewal:
         return token
 
     async def _refresh(self, entry: Entry, rejected: str) -> AccessToken:
-        await self._save_unsaved(entry)
+        if (token := await self._saved_now(entry, rejected)) is not None:
+            return token
         if (token := await self._adopted(entry, rejected)) is not None:
             return token
         await self._store.check_writable()
@@ -174,10 +175,15 @@ class Renewal:
             refreshed.profile_arn or entry.profile_arn,
         )
 
-    async def _save_unsaved(self, entry: Entry) -> None:
+    async def _saved_now(self, entry: Entry, rejected: str) -> AccessToken | None:
+        """Return the good token of a rotation that could not be saved before; None without one."""
         unsaved = self._unsaved.get(entry.id)
-        if unsaved is not None:
-            await self._save(entry, unsaved)
+        if unsaved is None:
+            return None
+        token = await self._save(entry, unsaved)
+        if token.value == rejected or self.is_due(entry, ahead_s=USABLE_MARGIN_S):
+            return None
+        return token
 
     async def _save(self, entry: Entry, rotation: Unsaved) -> AccessToken:
         """Return the token once it is durable; a rotation that cannot be saved is kept for later."""

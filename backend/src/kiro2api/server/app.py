@@ -21,7 +21,7 @@ from kiro2api.server.chat import ChatEndpoint
 from kiro2api.server.errors import UNAUTHORIZED, send_error
 from kiro2api.server.exchange import ClientGoneError, Exchange, Receive, Scope, Send
 from kiro2api.server.health import send_health, send_readiness
-from kiro2api.server.keys import KeyRing
+from kiro2api.server.keys import ClientKeys
 from kiro2api.server.models import send_model, send_models
 from kiro2api.server.routes import METHODS, OPEN, Endpoint, Route, looks_anthropic, parse_path
 from kiro2api.server.streams import OpenStreams, StreamLimits
@@ -45,8 +45,8 @@ class DataPlane:
     def __init__(
         self,
         gateway: Gateway,
-        clients: KeyRing,
-        admins: KeyRing,
+        clients: ClientKeys,
+        admins: ClientKeys,
         *,
         options: AppOptions,
         new_id: Callable[[], str],

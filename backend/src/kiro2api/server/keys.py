@@ -1,7 +1,7 @@
 """Who may call: the client key that a request shows, compared without a hint in the timing."""
 
-from collections.abc import Mapping, Sequence
-from hmac import compare_digest, digest
+from collections.abc import Callable, Mapping, Sequence
+from hmac import compare_digest
 
 import msgspec
 
@@ -13,11 +13,16 @@ class ClientKey(msgspec.Struct, frozen=True):
     digest: bytes
 
 
-class KeyRing:
-    """The keys that open the data plane; one for the whole program."""
+class ClientKeys:
+    """The keys that open a plane; made at start, asked by every request.
 
-    def __init__(self, secret: bytes, keys: Sequence[ClientKey]) -> None:
-        self._secret = secret
+    `digests` gives the keyed digests under which a presented key may be known, newest first.
+    """
+
+    def __init__(
+        self, digests: Callable[[str], Sequence[bytes]], keys: Sequence[ClientKey]
+    ) -> None:
+        self._digests = digests
         self._keys = tuple(keys)
 
     def holder(self, headers: Mapping[str, str]) -> str | None:
@@ -32,17 +37,12 @@ class KeyRing:
         return None
 
     def _holder_of(self, presented: str) -> str | None:
-        shown = digest_key(self._secret, presented)
+        shown = self._digests(presented)
         found = None
         for key in self._keys:
-            if compare_digest(key.digest, shown):
+            if any([compare_digest(key.digest, digest) for digest in shown]):
                 found = key.id
         return found
-
-
-def digest_key(secret: bytes, key: str) -> bytes:
-    """Return the keyed digest under which a client key is known."""
-    return digest(secret, key.encode("utf-8", "surrogatepass"), "sha256")
 
 
 def presented_keys(headers: Mapping[str, str]) -> list[str]:

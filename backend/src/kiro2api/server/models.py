@@ -13,13 +13,13 @@ Entry = tuple[str, str, int]
 
 
 def public_models(gateway: Gateway, group: str) -> list[Entry]:
-    """Return id, display name and creation time of every model that `group` can be asked for."""
+    """Return id, display name and creation time of each model that `group` can be asked for."""
     entries = gateway.roster.entries()
     now = gateway.clock.monotonic()
     return [
-        entry
-        for entry in gateway.models.public_names_for(listed_models(entries, group).values())
-        if not refused_everywhere(entries, group, entry[0], now)
+        (model.id, model.display_name, model.created_s)
+        for model in gateway.models.public_names_for(listed_models(entries, group).values())
+        if not refused_everywhere(entries, group, model.id, now)
     ]
 
 

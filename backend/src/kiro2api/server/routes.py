@@ -110,7 +110,9 @@ def parse_path(path: str) -> Route | None:
 
 def is_group_name(name: str) -> bool:
     """Tell whether `name` may name a group."""
-    return bool(name) and name not in RESERVED_GROUPS and _GROUP_CHARACTERS.issuperset(name)
+    if name in RESERVED_GROUPS or name.startswith((".", "-")):
+        return False
+    return bool(name) and _GROUP_CHARACTERS.issuperset(name)
 
 
 def looks_anthropic(path: str, headers: dict[str, str]) -> bool:

@@ -1,0 +1,33 @@
+"""When quotas renew."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from kiro2api.gateway.calendar import next_midnight_utc, next_monday_utc, next_month_utc
+
+
+def at(*parts: int) -> float:
+    return datetime(*parts, tzinfo=UTC).timestamp()  # type: ignore[arg-type,misc] # plain numbers
+
+
+@pytest.mark.parametrize(
+    ("now", "renewal"),
+    [
+        (at(2026, 11, 25, 13), at(2026, 12, 1)),
+        (at(2026, 12, 31, 23, 59, 59), at(2027, 1, 1)),
+        (at(2028, 1, 31), at(2028, 2, 1)),
+        (at(2026, 2, 1), at(2026, 3, 1)),
+    ],
+)
+def test_a_monthly_quota_renews_on_the_first_of_the_next_month(now: float, renewal: float) -> None:
+    assert next_month_utc(now) == renewal
+
+
+def test_a_daily_quota_renews_at_midnight() -> None:
+    assert next_midnight_utc(at(2026, 12, 31, 5)) == at(2027, 1, 1)
+
+
+@pytest.mark.parametrize("day", [23, 24, 25, 29])
+def test_a_weekly_quota_renews_on_monday(day: int) -> None:
+    assert next_monday_utc(at(2026, 11, day, 1)) == at(2026, 11, 30)
