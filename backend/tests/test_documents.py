@@ -1,5 +1,6 @@
 """The documents: what they say about the program is what the program does."""
 
+import json
 import re
 from pathlib import Path
 
@@ -80,3 +81,16 @@ def test_both_readmes_have_the_same_parts() -> None:
 
 def test_the_changelog_knows_the_version() -> None:
     assert f"## {__version__}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_the_windows_of_the_models_are_the_ones_that_the_program_assumes() -> None:
+    models = json.loads((SOURCE / "protocol" / "codewhisperer" / "models.json").read_text())
+    section = (ROOT / "docs" / "reference" / "upstream.md").read_text().split("## Models")[1]
+    rows = re.findall(r"^\| (`.*?`) \| (\d+)([kM]) \|", section, re.MULTILINE)
+    written = {
+        model: int(number) * (1_000 if unit == "k" else 1_000_000)
+        for ids, number, unit in rows
+        for model in re.findall(r"`(.*?)`", ids)
+    }
+
+    assert written == {model["id"]: model["window_tokens"] for model in models["known"]}
