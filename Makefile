@@ -4,6 +4,8 @@ PYTHON := .venv/bin/python
 NODE_JUDGE := backend/tests/sdk/node/node_modules/.package-lock.json
 CLAUDE_CODE_VERSION := 2.1.330
 CLAUDE_CODE := $(CURDIR)/.tools/claude-code-$(CLAUDE_CODE_VERSION)
+# The generation of the Anthropic SDK before the one in the test requirements, as a second judge.
+ANTHROPIC_0 := .tools/anthropic-0.125.0
 PIN := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 # How many processes the tests use.
 JOBS ?= 2
@@ -23,7 +25,7 @@ demo: ## the gateway with a built-in fake upstream: nothing to configure (PORT=8
 serve: ## the gateway with your settings
 	@backend/kiro2api serve
 
-test: setup $(NODE_JUDGE) ## every test but the end-to-end ones
+test: setup $(NODE_JUDGE) $(ANTHROPIC_0) ## every test but the end-to-end ones
 	cd backend && $(PYTHON) -m pytest -n $(JOBS)
 
 cover: setup ## the coverage gates of the pure core
@@ -57,6 +59,8 @@ requirements: ## pin the newest requirements (needs uv)
 	cd backend && uv pip compile --quiet --upgrade $(PIN) --output-file requirements/runtime.txt pyproject.toml
 	cd backend && uv pip compile --quiet --upgrade $(PIN) --group dev --constraints requirements/runtime.txt \
 		--output-file requirements/dev.txt pyproject.toml
+	cd backend && uv pip compile --quiet --upgrade $(PIN) --output-file requirements/anthropic-0.txt \
+		requirements/anthropic-0.in
 
 clean: ## remove what the tasks have made, but no data
 	rm -rf backend/.venv backend/.venv.lock .tools backend/tests/sdk/node/node_modules
@@ -65,6 +69,12 @@ clean: ## remove what the tasks have made, but no data
 $(NODE_JUDGE): backend/tests/sdk/node/package-lock.json
 	cd backend/tests/sdk/node && npm ci --no-audit --no-fund
 	@touch $@
+
+$(ANTHROPIC_0): backend/requirements/anthropic-0.txt | setup
+	rm -rf $@ $@.new
+	backend/$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
+		--target $@.new --requirement backend/requirements/anthropic-0.txt
+	mv $@.new $@ && touch $@
 
 # Installed beside and then renamed: an interrupted install leaves nothing that looks whole.
 $(CLAUDE_CODE)/node_modules/.bin/claude:

@@ -30,7 +30,7 @@ def read_blocks(file: str) -> list[list[str]]:
     return blocks
 
 
-@pytest.mark.parametrize("file", ["runtime.txt", "dev.txt"])
+@pytest.mark.parametrize("file", ["runtime.txt", "dev.txt", "anthropic-0.txt"])
 def test_every_entry_is_one_version_with_hashes_and_nothing_else(file: str) -> None:
     wrong = [
         block

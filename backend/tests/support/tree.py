@@ -9,6 +9,8 @@ BACKEND = Path(__file__).parents[2]
 ROOT = BACKEND.parent
 SOURCE = BACKEND / "src" / "kiro2api"
 TESTS = BACKEND / "tests"
+# The previous generation of the Anthropic SDK, put there by `make test`: a PYTHONPATH for a process.
+ANTHROPIC_0 = ROOT / ".tools" / "anthropic-0.125.0"
 
 
 @cache
