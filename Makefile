@@ -7,6 +7,7 @@ CLAUDE_CODE := $(CURDIR)/.tools/claude-code-$(CLAUDE_CODE_VERSION)
 # The generation of the Anthropic SDK before the one in the test requirements, as a second judge.
 ANTHROPIC_0 := .tools/anthropic-0.125.0
 PIN := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+LINTED := src tests $(if $(wildcard bench/*.py),../bench)
 # How many processes the tests use.
 JOBS ?= 2
 
@@ -32,16 +33,16 @@ cover: setup ## the coverage gates of the pure core
 	cd backend && $(PYTHON) -m tests.support.cover
 
 check: setup ## style, types, architecture, container files
-	cd backend && $(PYTHON) -m ruff check --config pyproject.toml src tests ../bench
-	cd backend && $(PYTHON) -m ruff format --config pyproject.toml --check src tests ../bench
+	cd backend && $(PYTHON) -m ruff check --config pyproject.toml $(LINTED)
+	cd backend && $(PYTHON) -m ruff format --config pyproject.toml --check $(LINTED)
 	cd backend && $(PYTHON) -m mypy src
 	cd backend && .venv/bin/lint-imports --no-logo
 	backend/.venv/bin/hadolint Dockerfile
 	backend/.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 
 fmt: setup ## format the code and repair what can be repaired
-	cd backend && $(PYTHON) -m ruff check --config pyproject.toml --fix src tests ../bench
-	cd backend && $(PYTHON) -m ruff format --config pyproject.toml src tests ../bench
+	cd backend && $(PYTHON) -m ruff check --config pyproject.toml --fix $(LINTED)
+	cd backend && $(PYTHON) -m ruff format --config pyproject.toml $(LINTED)
 
 bench: setup ## what a request and an event cost, as ratios to bare programs in the same run
 	backend/$(PYTHON) -m bench
