@@ -30,6 +30,18 @@ def encode(value: object) -> bytes:
     return _encoder.encode(value)
 
 
+def raw(value: object) -> msgspec.Raw:
+    """Return decoded JSON as unopened JSON again.
+
+    Raises:
+        RequestError: it is nested too deeply to be written where we stand.
+    """
+    try:
+        return msgspec.Raw(_encoder.encode(value))
+    except RecursionError:
+        raise _too_deep() from None
+
+
 @overload
 def decode(
     data: bytes | str | msgspec.Raw,
@@ -53,13 +65,13 @@ def decode(data: bytes | str | msgspec.Raw, type: Any = None) -> Any:  # untyped
         if repaired is None:
             raise _as_request_error(first) from None
     except RecursionError:
-        raise RequestError("The JSON is nested too deeply.", code="json_too_deep") from None
+        raise _too_deep() from None
     try:
         return _decode(repaired, type)
     except (msgspec.DecodeError, UnicodeDecodeError) as second:
         raise _as_request_error(second) from None
     except RecursionError:
-        raise RequestError("The JSON is nested too deeply.", code="json_too_deep") from None
+        raise _too_deep() from None
 
 
 def repair_surrogates(data: bytes | str | msgspec.Raw) -> bytes | None:
@@ -90,6 +102,10 @@ def convert(value: object, type: type[T], *, path: str = "") -> T:
         return msgspec.convert(value, type, strict=False)
     except msgspec.ValidationError as error:
         raise _as_request_error(error, prefix=path) from None
+
+
+def _too_deep() -> RequestError:
+    return RequestError("The JSON is nested too deeply.", code="json_too_deep")
 
 
 def _as_request_error(error: Exception, *, prefix: str = "") -> RequestError:
