@@ -65,7 +65,7 @@ class FakeStore:
         if self.is_away:
             raise StoreError("the database is away")
 
-    async def check_writable(self) -> None:
+    async def prove_writable(self) -> None:
         self._check()
 
     async def accounts(self) -> list[StoredAccount]:

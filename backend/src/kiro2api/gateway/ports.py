@@ -65,6 +65,10 @@ class AccessToken(msgspec.Struct, frozen=True):
     value: str
     expires_at: float
 
+    def __repr__(self) -> str:
+        """Name the end alone: a secret must not reach a log by way of a repr."""
+        return f"AccessToken(expires_at={self.expires_at})"
+
 
 class StoredAccount(msgspec.Struct, frozen=True, kw_only=True):
     """An account as the store keeps it, secrets opened.
@@ -100,17 +104,21 @@ class ConfiguredAccount(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SyncReport(msgspec.Struct, frozen=True):
-    """What a start did to the accounts: ids of those added, kept, and gone from the configuration."""
+    """What a start did to the accounts: ids of those added, kept, and gone from the configuration.
+
+    `duplicates` are the indices of entries that turned out to be the account of an earlier entry.
+    """
 
     added: tuple[str, ...]
     kept: tuple[str, ...]
     removed: tuple[str, ...]
+    duplicates: tuple[int, ...] = ()
 
 
 class AccountStore(Protocol):
     """Where accounts survive."""
 
-    async def check_writable(self) -> None:
+    async def prove_writable(self) -> None:
         """Return when a change could be saved now.
 
         Raises:

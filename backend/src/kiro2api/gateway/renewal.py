@@ -113,7 +113,7 @@ class Renewal:
             return token
         if (token := await self._adopted(entry, rejected)) is not None:
             return token
-        await self._store.check_writable()
+        await self._store.prove_writable()
         try:
             refreshed = await self._call(entry)
         except UpstreamError as error:
