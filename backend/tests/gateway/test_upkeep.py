@@ -1,0 +1,144 @@
+"""The background work on accounts."""
+
+import asyncio
+
+import pytest
+
+from kiro2api.errors import FaultKind
+from kiro2api.gateway.catalogue import Catalogue
+from kiro2api.gateway.ports import AccessToken
+from kiro2api.gateway.renewal import AHEAD_S, Renewal
+from kiro2api.gateway.roster import Roster, make_entry
+from kiro2api.gateway.tasks import TaskOwner
+from kiro2api.gateway.upkeep import FIRST_RETRY_S, Upkeep
+from kiro2api.pool.account import Condition, Standing
+from kiro2api.pool.transitions import Fault
+from kiro2api.protocol.codewhisperer.endpoints import Endpoints
+from kiro2api.protocol.wire.http import HttpCall
+from kiro2api.protocol.wire.json import encode
+from tests.support.fakes import (
+    FakeChance,
+    FakeClock,
+    FakeStore,
+    FakeTransfer,
+    FakeUpstream,
+    stored_account,
+)
+
+
+def healthy(call: HttpCall) -> FakeTransfer:
+    if "ListAvailableModels" in call.url:
+        return FakeTransfer(200, encode({"models": [{"modelId": "m"}]}))
+    return FakeTransfer(200, encode({"accessToken": "new", "refreshToken": "r", "expiresIn": 3600}))
+
+
+class Scene:
+    """One account, its upkeep, and what went wrong."""
+
+    def __init__(self, *, expires_in_s: float = 3600.0, enabled: bool = True) -> None:
+        self.clock = FakeClock()
+        token = AccessToken("old", self.clock.wall() + expires_in_s)
+        self.store = FakeStore(stored_account(access_token=token, enabled=enabled))
+        self.upstream = FakeUpstream(healthy)
+        self.entry = make_entry(
+            self.store.rows["a"], endpoints=Endpoints(), wall_to_monotonic_s=0.0
+        )
+        self.roster = Roster([self.entry])
+        self.tasks = TaskOwner(lambda error: None)
+        self.failures: list[str] = []
+        outside = {
+            "upstream": self.upstream,
+            "store": self.store,
+            "clock": self.clock,
+            "endpoints": Endpoints(),
+            "user_agent": "kiro2api/test",
+        }
+        renewal = Renewal(roster=self.roster, tasks=self.tasks, **outside)  # type: ignore[arg-type]
+        self.upkeep = Upkeep(
+            roster=self.roster,
+            renewal=renewal,
+            catalogue=Catalogue(renewal=renewal, **outside),  # type: ignore[arg-type]
+            store=self.store,
+            tasks=self.tasks,
+            clock=self.clock,
+            chance=FakeChance(),
+            on_failure=lambda account, error: self.failures.append(account),
+        )
+
+    def round(self) -> list[str]:
+        """Make one round; return what was called."""
+        before = len(self.upstream.calls)
+
+        async def once() -> None:
+            self.upkeep._slots = asyncio.Semaphore(2)
+            self.upkeep.start_round()
+            await asyncio.gather(*self.tasks._tasks)
+            await self.upkeep.save_verdicts()
+
+        asyncio.run(once())
+        return [call.url.rpartition("/")[2][:12] for call in self.upstream.calls[before:]]
+
+
+def test_a_token_is_refreshed_before_it_ends() -> None:
+    assert "refreshToken" in Scene(expires_in_s=AHEAD_S - 1).round()
+
+
+def test_a_token_with_time_left_is_left_alone() -> None:
+    assert "refreshToken" not in Scene(expires_in_s=AHEAD_S + 60).round()
+
+
+def test_the_list_of_models_is_fetched_at_the_start_and_kept() -> None:
+    scene = Scene()
+
+    first, second = scene.round(), scene.round()
+
+    assert (first, second, scene.entry.listed) == (["ListAvailabl"], [], {"m"})
+
+
+def test_a_disabled_account_is_left_alone() -> None:
+    assert Scene(expires_in_s=-1, enabled=False).round() == []
+
+
+@pytest.mark.parametrize(
+    "standing", [Standing.NEEDS_LOGIN, Standing.SUSPENDED, Standing.NOT_ENTITLED]
+)
+def test_an_account_that_waits_for_a_person_is_never_called(standing: Standing) -> None:
+    scene = Scene(expires_in_s=-1)
+    scene.entry.apply(Condition(standing=standing))
+
+    assert scene.round() == []
+
+
+def test_a_failure_is_told_and_tried_again_only_after_a_while() -> None:
+    scene = Scene()
+    scene.upstream._answer = lambda call: FakeTransfer(500)
+
+    calls = [len(scene.round()), len(scene.round())]
+    scene.clock.advance(FIRST_RETRY_S * 2)
+    calls.append(len(scene.round()))
+
+    assert (calls, scene.failures) == ([1, 0, 1], ["a", "a"])
+
+
+def test_a_verdict_worth_keeping_is_saved_in_wall_time() -> None:
+    scene = Scene()
+    fault = Fault(FaultKind.RATE_LIMITED, retry_after_s=600.0)
+    scene.roster.record_fault(scene.entry, fault, now=scene.clock.monotonic(), jitter=0.0)
+
+    scene.round()
+
+    until = scene.store.conditions["a"].until
+    assert until is not None
+    assert until == pytest.approx(scene.clock.wall() + 600.0)
+
+
+def test_a_verdict_that_could_not_be_saved_is_saved_in_the_next_round() -> None:
+    scene = Scene()
+    scene.roster.record_login_refused(scene.entry, "dead", now=scene.clock.monotonic())
+    scene.store.is_away = True
+    scene.round()
+    scene.store.is_away = False
+
+    scene.round()
+
+    assert scene.store.conditions["a"].standing is Standing.NEEDS_LOGIN
