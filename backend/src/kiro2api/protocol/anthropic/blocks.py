@@ -87,7 +87,7 @@ def _content_document(source: Source, name: str, path: str) -> list[hub.Block]:
     """A document made of blocks: its text stays a document, its pictures follow it."""
     inner = read_content(source.content, path)
     text = "\n".join(block.text for block in inner if isinstance(block, hub.Text))
-    rest = [block for block in inner if not isinstance(block, hub.Text)]
+    rest: list[hub.Block] = [block for block in inner if not isinstance(block, hub.Text)]
     return [hub.Document(name, "text/plain", text=text), *rest] if text else rest
 
 
