@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from coverage import Coverage
@@ -78,12 +78,18 @@ def judge(
     (measured,) = json.loads(report.read_text())["files"].values()
     percent = measured["summary"]["percent_covered"]
     if percent < wanted:
-        name = path.relative_to(PACKAGE)
+        judges = "by its own tests, " if contexts else ""
         yield (
-            f"{name}: {percent:.1f} % of {wanted:.0f} %"
-            f"{' by its own tests' if contexts else ''}; "
-            f"lines {measured['missing_lines']}, branches {measured['missing_branches']}"
+            f"{path.relative_to(PACKAGE)}: {percent:.1f} % {judges}of {wanted:.0f} %; "
+            f"lines {shown(measured['missing_lines'])}; "
+            f"branches {shown(f'{a}-{b}' for a, b in measured['missing_branches'])}"
         )
+
+
+def shown(holes: Iterable[object]) -> str:
+    """Return the first holes as text: whoever mends them sees the next ones then."""
+    words = [str(hole) for hole in holes]
+    return ", ".join(words[:10]) + (f" and {len(words) - 10} more" if len(words) > 10 else "")
 
 
 def own_tests(path: Path) -> str:
