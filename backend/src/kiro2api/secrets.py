@@ -87,11 +87,6 @@ class KeyRing:
         """Return the digests of `value` under all keys, newest first, for looking it up."""
         return [_digest(key, purpose, value) for key in self._keys]
 
-    def matches(self, digest: bytes, purpose: str, value: str) -> bool:
-        """Tell whether `digest` is that of `value`, in a time that says nothing about either."""
-        found = [hmac.compare_digest(digest, own) for own in self.digests(purpose, value)]
-        return any(found)
-
 
 def _derive(material: bytes, use: str, length: int) -> bytes:
     info = f"kiro2api {use} 1".encode()

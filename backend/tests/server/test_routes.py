@@ -5,10 +5,8 @@ import pytest
 from kiro2api.server.routes import (
     METHODS,
     OPEN,
-    RESERVED_GROUPS,
     Endpoint,
     Route,
-    is_group_name,
     looks_anthropic,
     parse_path,
 )
@@ -77,16 +75,6 @@ def test_a_model_is_named_by_the_rest_of_the_path() -> None:
 )
 def test_other_paths_mean_nothing(path: str) -> None:
     assert parse_path(path) is None
-
-
-@pytest.mark.parametrize("name", sorted(RESERVED_GROUPS))
-def test_a_name_of_a_route_is_no_name_of_a_group(name: str) -> None:
-    assert not is_group_name(name)
-
-
-@pytest.mark.parametrize("name", ["", "Pro", "a b", "a/b", "团队", "a:b", "a%2f"])
-def test_odd_characters_are_refused_in_names_of_groups(name: str) -> None:
-    assert not is_group_name(name)
 
 
 def test_every_endpoint_says_its_methods() -> None:

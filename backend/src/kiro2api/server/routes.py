@@ -4,28 +4,7 @@ from enum import StrEnum
 
 import msgspec
 
-# First path parts that are never a group; the names are refused for groups as well.
-RESERVED_GROUPS = frozenset(
-    [
-        "v1",
-        "api",
-        "messages",
-        "chat",
-        "models",
-        "responses",
-        "health",
-        "livez",
-        "readyz",
-        "metrics",
-        "assets",
-        "static",
-        "login",
-        "admin",
-        "docs",
-        "openapi",
-    ]
-)
-_GROUP_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789._-")
+from kiro2api.pool.group import RESERVED_GROUPS, is_group_name
 
 
 class Endpoint(StrEnum):
@@ -106,13 +85,6 @@ def parse_path(path: str) -> Route | None:
     if len(parts) >= 2 and parts[0] == "models":
         return Route(Endpoint.MODEL, group, "/".join(parts[1:]))
     return None
-
-
-def is_group_name(name: str) -> bool:
-    """Tell whether `name` may name a group."""
-    if name in RESERVED_GROUPS or name.startswith((".", "-")):
-        return False
-    return bool(name) and _GROUP_CHARACTERS.issuperset(name)
 
 
 def looks_anthropic(path: str, headers: dict[str, str]) -> bool:
