@@ -96,18 +96,20 @@ def check_anthropic_stream(events: Iterable[SseEvent]) -> None:
                 assert message["content"] == []
                 assert message["stop_reason"] is None
             case "content_block_start":
-                assert begun and not open_block and not stopping, event
+                assert (begun, open_block, stopping) == (True, "", False), event
                 assert data["index"] == index, event
                 open_block = data["content_block"]["type"]
             case "content_block_delta":
-                assert open_block and data["index"] == index, event
+                assert open_block, event
+                assert data["index"] == index, event
                 assert data["delta"]["type"] in _DELTAS[open_block], event
             case "content_block_stop":
-                assert open_block and data["index"] == index, event
+                assert open_block, event
+                assert data["index"] == index, event
                 open_block = ""
                 index += 1
             case "message_delta":
-                assert begun and not open_block and not stopping, event
+                assert (begun, open_block, stopping) == (True, "", False), event
                 assert data["delta"]["stop_reason"], event
                 assert data["usage"]["output_tokens"] >= 0
                 stopping = True
@@ -139,7 +141,8 @@ def check_chat_stream(events: Iterable[SseEvent], *, includes_usage: bool) -> No
         same = {name: chunk[name] for name in ("id", "object", "created", "model")}
         assert not head or same == head, f"the head changes: {event}"
         if not chunk["choices"]:
-            assert finished and chunk["usage"] is not None and not saw_usage, event
+            assert (finished, saw_usage) == (True, False), event
+            assert chunk["usage"] is not None, event
             saw_usage = True
             continue
         [choice] = chunk["choices"]

@@ -5,12 +5,14 @@ from typing import Protocol
 
 import msgspec
 
+from kiro2api.protocol.anthropic import errors as anthropic_errors
 from kiro2api.protocol.anthropic import parse as anthropic_parse
 from kiro2api.protocol.anthropic import render as anthropic_render
 from kiro2api.protocol.chat.answer import ErrorAnswer, RenderedError, ReplyHead
 from kiro2api.protocol.chat.events import StreamEvent
 from kiro2api.protocol.chat.fold import Reply
 from kiro2api.protocol.chat.request import ChatRequest
+from kiro2api.protocol.openai_chat import errors as openai_chat_errors
 from kiro2api.protocol.openai_chat import parse as openai_chat_parse
 from kiro2api.protocol.openai_chat import render as openai_chat_render
 
@@ -47,12 +49,12 @@ ANTHROPIC = Dialect(
     anthropic_parse.parse,
     anthropic_render.StreamRenderer,
     anthropic_render.render_reply,
-    anthropic_render.render_error,
+    anthropic_errors.render_error,
 )
 OPENAI_CHAT = Dialect(
     "openai_chat",
     openai_chat_parse.parse,
     openai_chat_render.StreamRenderer,
     openai_chat_render.render_reply,
-    openai_chat_render.render_error,
+    openai_chat_errors.render_error,
 )

@@ -3,8 +3,8 @@
 from kiro2api.errors import RequestError
 from kiro2api.gateway.attempt import Gateway
 from kiro2api.gateway.roster import listed_models, refused_everywhere
-from kiro2api.protocol.anthropic.render import render_model as anthropic_model
-from kiro2api.protocol.anthropic.render import render_models as anthropic_models
+from kiro2api.protocol.anthropic.models import render_model as anthropic_model
+from kiro2api.protocol.anthropic.models import render_models as anthropic_models
 from kiro2api.protocol.openai_chat.render import render_model as openai_model
 from kiro2api.protocol.openai_chat.render import render_models as openai_models
 from kiro2api.server.exchange import Exchange
