@@ -104,30 +104,33 @@ class Masker:
 
     def __init__(self) -> None:
         self._secrets: set[str] = set()
+        self._longest_first: list[str] = []  # one secret may hold another
         self._shortest = sys.maxsize
         # Models, dialects, groups, accounts: most values of most lines have been seen before.
         self._mask_short = lru_cache(maxsize=1024)(self._mask)
 
     def register(self, values: Iterable[str]) -> None:
         """Mask each of `values` from now on; very short ones are left alone."""
-        for value in values:
-            if len(value) >= _MIN_SECRET_CHARACTERS:
-                self._secrets.add(value)
-                self._shortest = min(self._shortest, len(value))
-        self._mask_short.cache_clear()
+        self._secrets.update(value for value in values if len(value) >= _MIN_SECRET_CHARACTERS)
+        self._prepare()
 
     def forget(self, values: Iterable[str]) -> None:
         """Stop looking for `values`, which are worth nothing any more."""
         self._secrets.difference_update(values)
-        self._mask_short.cache_clear()
+        self._prepare()
 
     def mask(self, text: str) -> str:
         """Return `text` with secrets, e-mail addresses, ARNs and account numbers blotted out."""
         return self._mask_short(text) if len(text) <= _SHORT_CHARACTERS else self._mask(text)
 
+    def _prepare(self) -> None:
+        self._longest_first = sorted(self._secrets, key=len, reverse=True)
+        self._shortest = len(self._longest_first[-1]) if self._secrets else sys.maxsize
+        self._mask_short.cache_clear()
+
     def _mask(self, text: str) -> str:
         if len(text) >= self._shortest:
-            for secret in self._secrets:
+            for secret in self._longest_first:
                 if secret in text:
                     text = text.replace(secret, MASK)
         if len(text) >= _MIN_SECRET_CHARACTERS:
