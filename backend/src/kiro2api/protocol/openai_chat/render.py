@@ -26,10 +26,8 @@ from kiro2api.protocol.chat.events import Usage as HubUsage
 from kiro2api.protocol.chat.fold import Reply
 from kiro2api.protocol.chat.request import ChatRequest, Text, Thinking, ToolUse
 from kiro2api.protocol.openai_chat import schema
-from kiro2api.protocol.openai_chat.errors import render_error, render_failure
+from kiro2api.protocol.openai_chat.errors import render_failure
 from kiro2api.protocol.wire import json
-
-__all__ = ["StreamRenderer", "render_error", "render_model", "render_models", "render_reply"]
 
 ModelEntry = tuple[str, str, int]
 
