@@ -160,6 +160,7 @@ def test_what_may_pass_by_itself_is_an_overload(status: int, body: object) -> No
         ({"message": "Forbidden"}, FaultKind.NOT_ENTITLED),
         ({"message": "Token expired"}, FaultKind.NOT_ENTITLED),
         (b"<html>Forbidden</html>", FaultKind.OVERLOADED),
+        (b"", FaultKind.OVERLOADED),
     ],
 )
 def test_a_forbidden_refresh_is_never_a_dead_login(body: object, kind: FaultKind) -> None:

@@ -156,7 +156,7 @@ def test_each_row_means_one_kind_in_every_dialect(
         (400, K.BAD_REQUEST),
         (401, K.TOKEN_REJECTED),
         (402, K.OUT_OF_QUOTA),
-        (403, K.NOT_ENTITLED),
+        (403, K.OVERLOADED),
         (404, K.WRONG_ENDPOINT),
         (429, K.RATE_LIMITED),
         (500, K.OVERLOADED),
@@ -170,11 +170,19 @@ def test_an_empty_body_leaves_the_status_to_decide(status: int, kind: K) -> None
     assert error.message == f"HTTP {status} without a message"
 
 
-def test_a_page_of_a_proxy_with_403_says_nothing_about_the_account() -> None:
-    error = classify(403, {}, b"<html><body>Forbidden</body></html>")
+@pytest.mark.parametrize("body", [b"<html><body>Forbidden</body></html>", b"Forbidden", b"{}"])
+def test_a_403_without_the_services_words_says_nothing_about_the_account(body: bytes) -> None:
+    assert classify(403, {}, body).kind is K.OVERLOADED
 
-    assert error.kind is K.UNKNOWN
-    assert error.message == "HTTP 403 without a message"
+
+def test_a_403_with_no_word_but_the_name_is_about_the_account() -> None:
+    headers = {"x-amzn-errortype": "AccessDeniedException"}
+
+    assert classify(403, headers, b"").kind is K.NOT_ENTITLED
+
+
+def test_a_page_is_not_shown() -> None:
+    assert classify(502, {}, b"<html>secret</html>").message == "HTTP 502 without a message"
 
 
 @pytest.mark.parametrize("status", [502, 504])

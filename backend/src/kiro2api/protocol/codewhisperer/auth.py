@@ -147,14 +147,10 @@ def _kind(answer: HttpAnswer, code: str) -> FaultKind:
 
 def _forbidden(answer: HttpAnswer) -> FaultKind:
     """Return what a 403 means: never a dead login, however much its text speaks of tokens."""
-    match classify(answer.status, answer.headers, answer.body).kind:
-        case FaultKind.SUSPENDED:
-            return FaultKind.SUSPENDED
-        case FaultKind.UNKNOWN:
-            # A page of some proxy on the way: it may be gone the next time.
-            return FaultKind.OVERLOADED
-        case _:
-            return FaultKind.NOT_ENTITLED
+    kind = classify(answer.status, answer.headers, answer.body).kind
+    if kind in (FaultKind.SUSPENDED, FaultKind.OVERLOADED):
+        return kind
+    return FaultKind.NOT_ENTITLED
 
 
 def _document(body: bytes) -> Mapping[str, object]:

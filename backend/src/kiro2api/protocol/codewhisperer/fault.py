@@ -216,9 +216,9 @@ def _kind(status: int, words: ErrorWords) -> tuple[FaultKind, str]:
     for clue in _CLUES.get(status, ()):
         if clue.pattern.search(evidence):
             return clue.kind, words.reason or clue.code
-    if status == 403 and words.is_page:
-        # A page comes from a proxy on the way, which says nothing about the account.
-        return FaultKind.UNKNOWN, ""
+    if status == 403 and not (words.name or words.reason or words.message):
+        # The service explains itself; this is a proxy on the way, and says nothing of the account.
+        return FaultKind.OVERLOADED, ""
     if status >= 500:
         return FaultKind.OVERLOADED, ""
     return _BY_STATUS.get(status, FaultKind.UNKNOWN), ""

@@ -22,10 +22,14 @@ P = TypeVar("P")
 
 
 class NameMapLike(Protocol):
-    """Gives tools the names back that the client knows."""
+    """Gives tools and their inputs the names back that the client knows."""
 
     def to_client(self, name: str) -> str:
         """Return the client's name of the tool that the upstream calls `name`."""
+        ...
+
+    def input_to_client(self, name: str, text: str) -> str:
+        """Return the JSON `text` of a call to the client's tool `name`, properties renamed back."""
         ...
 
 
@@ -365,7 +369,8 @@ class Reader:
         self._begin_block()
         name = self._names.to_client(call.name)
         self._out.append(ev.ToolUseStart(self._index, call.id, name))
-        self._out.append(ev.ToolInputDelta(self._index, call.json))
+        text = self._names.input_to_client(name, call.json)
+        self._out.append(ev.ToolInputDelta(self._index, text))
         self._stop_block()
 
     # ------------------------------------------------------------------ the end
