@@ -3,6 +3,7 @@
 import binascii
 import re
 
+from kiro2api.protocol.chat.image import probe
 from kiro2api.protocol.chat.request import Document, Image, Text
 from kiro2api.protocol.chat.text import clean, is_blank
 from kiro2api.protocol.codewhisperer.schema import Bytes, DocumentBlock, ImageBlock
@@ -12,7 +13,6 @@ MAX_IMAGE_BYTES = 3_750_000
 MAX_DOCUMENTS = 5
 MAX_DOCUMENT_BYTES = 4_500_000
 
-_MAGIC = ((b"\x89PNG\r\n\x1a\n", "png"), (b"\xff\xd8\xff", "jpeg"), (b"GIF8", "gif"))
 _FORMATS = {
     "application/pdf": "pdf",
     "application/msword": "doc",
@@ -45,16 +45,10 @@ def as_image(image: Image) -> ImageBlock | str:
     data, content = whole
     if len(content) > MAX_IMAGE_BYTES:
         return f"it has {len(content):,} bytes, and the limit is {MAX_IMAGE_BYTES:,}"
-    format = _format(content)
-    if not format:
+    facts = probe(content)
+    if facts is None:
         return "it is not a PNG, JPEG, GIF or WebP picture"
-    return ImageBlock(format, Bytes(data))
-
-
-def _format(content: bytes) -> str:
-    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
-        return "webp"
-    return next((name for magic, name in _MAGIC if content.startswith(magic)), "")
+    return ImageBlock(facts.media_type.removeprefix("image/"), Bytes(data))
 
 
 def as_document(document: Document, taken: set[str]) -> DocumentBlock | Text | str:
