@@ -350,6 +350,17 @@ def test_after_content_a_broken_stream_is_never_tried_again() -> None:
     assert isinstance(scene.sink.events[-1], Failure)
 
 
+def test_text_that_came_in_the_same_read_as_the_failure_is_not_lost() -> None:
+    first = payload_event("assistantResponseEvent", {"content": "One "})
+    second = payload_event("assistantResponseEvent", {"content": "two"})
+    broken = encode_frame(
+        [Header(":message-type", "event"), Header(":event-type", "assistantResponseEvent")], b"{"
+    )
+    scene = Scene(a=[body(first, second + broken)])
+
+    assert scene.serve() == "One two"
+
+
 def test_a_client_that_has_seen_nothing_is_served_anew_when_the_stream_breaks() -> None:
     text = payload_event("assistantResponseEvent", {"content": "Half"})
     scene = Scene(a=[body(text, TransferError("reset"))], b=[ok("Whole")])

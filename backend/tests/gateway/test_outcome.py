@@ -48,6 +48,10 @@ def test_a_fault_of_the_host_keeps_its_own_status(kind: FaultKind, status: int) 
     assert answer_for(UpstreamError(kind, "why", status=status)).status == status
 
 
+def test_an_upstream_that_gave_up_waiting_is_a_gateway_timeout() -> None:
+    assert answer_for(UpstreamError(FaultKind.OVERLOADED, "why", status=408)).status == 504
+
+
 def test_a_fault_of_the_host_without_a_status_is_a_bad_gateway() -> None:
     assert answer_for(UpstreamError(FaultKind.NETWORK, "why")).status == 502
 

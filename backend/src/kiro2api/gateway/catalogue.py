@@ -61,7 +61,7 @@ class Catalogue:
         token = await self._renewal.fresh_token(entry)
         call = models_call(
             token=token,
-            profile_arn=entry.route.profile_arn,
+            profile_arn=entry.profile_arn,
             region=entry.credential.region,
             endpoints=self._endpoints,
             user_agent=self._user_agent,

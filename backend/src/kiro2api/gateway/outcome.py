@@ -33,7 +33,7 @@ STATUSES: Mapping[FaultKind, int] = {
     FaultKind.BROKEN_STREAM: 502,
     FaultKind.UNKNOWN: 502,
 }
-_PASSED_ON = frozenset({500, 502, 503, 504})
+_PASSED_ON = {500: 500, 502: 502, 503: 503, 504: 504, 408: 504}
 
 # What each kind means and what helps, before the upstream's own words.
 _MEANINGS: Mapping[FaultKind, str] = {
@@ -87,7 +87,7 @@ def fault_text(error: UpstreamError) -> str:
 def _for_upstream(error: UpstreamError) -> ErrorAnswer:
     status = STATUSES[error.kind]
     if not status:
-        status = error.status if error.status in _PASSED_ON else 502
+        status = _PASSED_ON.get(error.status, 502)
     return ErrorAnswer(
         status,
         fault_text(error),

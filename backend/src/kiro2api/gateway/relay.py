@@ -34,6 +34,8 @@ async def relay(
                     is_silent = False
                     on_first_event()
                 await deliver(events)
+            if decoder.lost is not None:
+                raise decoder.lost
     except TransferError as error:
         raise _broken(error) from None
     if not decoder.is_empty:
