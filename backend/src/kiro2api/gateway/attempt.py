@@ -128,7 +128,6 @@ class Run:
         self._invocation_id = gateway.chance.uuid()
         self._token = ""
         self._window_tokens = 0
-        self._reader: Reader | None = None
         self._last: Exception | None = None
 
     async def serve(self) -> None:
@@ -270,7 +269,7 @@ class Run:
 
     async def _relay(self, transfer: Transfer, built: Built) -> None:
         limits, record, clock = self._gateway.limits, self._record, self._gateway.clock
-        reader = self._reader = Reader(
+        reader = Reader(
             names=built.names,
             input_tokens=self._input_tokens,
             window_tokens=self._window_tokens,
@@ -283,7 +282,7 @@ class Run:
 
         transfer.idle_limit_s = limits.first_event_s
         try:
-            ending = await relay(transfer, reader, self._sink.deliver, on_first_event)
+            ending = await relay(transfer, reader, self._sink, on_first_event)
         finally:
             record.skipped_events += reader.skipped
         await self._end(ending)
@@ -311,9 +310,7 @@ class Run:
         self._punish(entry, fault)
         self._record.failed(fault.kind)
         self._record.is_partial = True
-        # What came in the same read as the failure was said all the same.
-        said = self._reader.salvage() if self._reader is not None else []
-        await self._sink.deliver([*said, Failure(fault.kind, fault_text(fault))])
+        await self._sink.deliver([Failure(fault.kind, fault_text(fault))])
 
     async def _after(self, entry: Entry, fault: UpstreamError) -> Entry | None:
         """Return the account to stay on, None to choose again.

@@ -1,10 +1,9 @@
 """One upstream response, read to its end: bytes to frames to events to the client."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable
 
 from kiro2api.errors import FaultKind, TransferError, UpstreamError
-from kiro2api.gateway.ports import Transfer
-from kiro2api.protocol.chat.events import StreamEvent
+from kiro2api.gateway.ports import ReplySink, Transfer
 from kiro2api.protocol.codewhisperer.read import Ending, Reader
 from kiro2api.protocol.wire.eventstream import FrameDecoder
 
@@ -12,7 +11,7 @@ from kiro2api.protocol.wire.eventstream import FrameDecoder
 async def relay(
     transfer: Transfer,
     reader: Reader,
-    deliver: Callable[[Sequence[StreamEvent]], Awaitable[None]],
+    sink: ReplySink,
     on_first_event: Callable[[], None],
 ) -> Ending:
     """Return how the response ended, after all its events were delivered.
@@ -25,6 +24,7 @@ async def relay(
     """
     decoder = FrameDecoder()
     feed, read_frames, read_bytes = decoder.feed, reader.read, transfer.read
+    deliver = sink.deliver
     is_silent = True
     try:
         while data := await read_bytes():
@@ -38,6 +38,11 @@ async def relay(
                 raise decoder.lost
     except TransferError as error:
         raise _broken(error) from None
+    except UpstreamError:
+        if sink.content_committed and (said := reader.salvage()):
+            # The frames before the failing one were whole: what they said is the client's.
+            await deliver(said)
+        raise
     if not decoder.is_empty:
         raise UpstreamError(FaultKind.BROKEN_STREAM, "the stream ended inside a frame")
     return reader.end()
