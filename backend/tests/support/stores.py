@@ -1,0 +1,91 @@
+"""Stores in temporary folders, and what can go wrong with their files."""
+
+import asyncio
+import contextlib
+import itertools
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from kiro2api.gateway.ports import ConfiguredAccount
+from kiro2api.protocol.codewhisperer.auth import AuthKind, Credential
+from kiro2api.store.opening import Store, open_store
+from kiro2api.store.schema import CURRENT, Schema
+
+T = TypeVar("T")
+SECRET_KEY = "a key for the tests"
+# One run of ids per database, whatever the number of starts.
+_NUMBERS: dict[Path, "itertools.count[int]"] = {}
+
+
+@contextlib.asynccontextmanager
+async def opened(
+    path: Path, *, secret_key: str = SECRET_KEY, schema: Schema = CURRENT
+) -> AsyncIterator[Store]:
+    """Lend a store whose ids are a1, a2 … and which waits for no lock."""
+    numbers = _NUMBERS.setdefault(path, itertools.count(1))
+    store = await open_store(
+        path,
+        secret_key=secret_key,
+        busy_timeout_s=0.05,
+        new_id=lambda: f"a{next(numbers)}",
+        schema=schema,
+    )
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def with_store(path: Path, work: Callable[[Store], Awaitable[T]], **options: str) -> T:
+    """Return what `work` gives for a freshly opened store; each call is a start of its own."""
+
+    async def run() -> T:
+        async with opened(path, **options) as store:
+            return await work(store)
+
+    return asyncio.run(run())
+
+
+def social(token: str, *, index: int = 0, **more: object) -> ConfiguredAccount:
+    """Return an entry for a Social login."""
+    return _entry(Credential(AuthKind.SOCIAL, token), index, more)
+
+
+def idc(
+    token: str, client_id: str = "id", client_secret: str = "secret", *, index: int = 0
+) -> ConfiguredAccount:
+    """Return an entry for an IdC login."""
+    credential = Credential(AuthKind.IDC, token, client_id=client_id, client_secret=client_secret)
+    return _entry(credential, index, {})
+
+
+def _entry(credential: Credential, index: int, more: dict[str, object]) -> ConfiguredAccount:
+    values = {"name": f"account {index + 1}", "group": "default", "enabled": True} | more
+    return ConfiguredAccount(index=index, credential=credential, **values)  # type: ignore[arg-type]
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock for writing as another program would."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        connection.close()
+
+
+async def limit(engine: AsyncEngine, pragma: str) -> None:
+    """Let every connection of `engine` from now on live under `pragma`."""
+    await engine.dispose()
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def set_up(connection: sqlite3.Connection, _record: object) -> None:
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
