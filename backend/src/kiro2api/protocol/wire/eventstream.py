@@ -78,55 +78,79 @@ class Frame(msgspec.Struct, frozen=True, gc=False):
 
 
 class FrameDecoder:
-    """Turns one response body into frames; lives as long as the transfer and belongs to it."""
+    """Turns one response body into frames; lives as long as the transfer and belongs to it.
+
+    `lost` is the error that ended the stream, None while it is sound.
+    """
 
     def __init__(self, *, max_frame_bytes: int = MAX_FRAME_BYTES) -> None:
-        self._rest = b""
+        self.lost: FramingError | None = None
+        # The cut frame at the end, and how many bytes it takes before looking at it is worth while.
+        self._rest = bytearray()
+        self._wanted_bytes = 0
         self._max_frame_bytes = max_frame_bytes
         self._remembered: dict[bytes, dict[str, HeaderValue]] = {}
 
     @property
     def is_empty(self) -> bool:
         """Tell whether the stream stands on a frame boundary."""
-        return not self._rest
+        return not self._rest and self.lost is None
 
     def feed(self, data: bytes) -> list[Frame]:
         """Return the frames completed by `data`, in order.
 
         Any cut of the stream is fine: half a prelude, three frames, nothing. Sizes are checked
-        from the prelude, before anything is kept for a frame.
+        from the prelude, before anything is kept for a frame. Whole frames before a broken one
+        are returned; the error is then in `lost`, and raised by the next call.
 
         Raises:
             FramingError: a CRC differs or a length is impossible; the stream is lost. It is never
                 searched for a next frame: what follows a broken one cannot be trusted.
         """
-        buffer = self._rest + data if self._rest else data
+        if self.lost is not None:
+            raise self.lost
+        if self._rest:
+            self._rest += data
+            if len(self._rest) < self._wanted_bytes:
+                return []
+            data = bytes(self._rest)
+            self._rest.clear()
         frames: list[Frame] = []
-        at, end = 0, len(buffer)
-        while end - at >= _PRELUDE_BYTES:
-            total, headers_length, prelude_crc = _PRELUDE.unpack_from(buffer, at)
-            self._check_prelude(buffer, at, total, headers_length, prelude_crc)
-            if end - at < total:
-                break
-            stop = at + total - 4
-            if crc32(buffer[at:stop]) != _U32.unpack_from(buffer, stop)[0]:
-                raise FramingError("message CRC differs")
-            headers_end = at + _PRELUDE_BYTES + headers_length
-            headers = self._headers(buffer[at + _PRELUDE_BYTES : headers_end])
-            frames.append(Frame(headers, buffer[headers_end:stop]))
-            at += total
-        self._rest = buffer[at:]
+        try:
+            at = self._read_frames(data, frames)
+        except FramingError as error:
+            self.lost = error
+            if not frames:
+                raise
+            return frames
+        if at < len(data):
+            self._rest += data[at:]
         return frames
 
-    def _check_prelude(
-        self, buffer: bytes, at: int, total: int, headers_length: int, prelude_crc: int
-    ) -> None:
-        if crc32(buffer[at : at + 8]) != prelude_crc:
-            raise FramingError("prelude CRC differs")
-        if not _OVERHEAD_BYTES <= total <= self._max_frame_bytes:
-            raise FramingError(f"impossible frame length {total}")
-        if headers_length > MAX_HEADERS_BYTES or headers_length > total - _OVERHEAD_BYTES:
-            raise FramingError(f"impossible header length {headers_length} in a frame of {total}")
+    def _read_frames(self, data: bytes, frames: list[Frame]) -> int:
+        """Append the whole frames that `data` starts with; return where the rest begins."""
+        at, end = 0, len(data)
+        while end - at >= _PRELUDE_BYTES:
+            total, headers_bytes, prelude_crc = _PRELUDE.unpack_from(data, at)
+            if (
+                crc32(data[at : at + 8]) != prelude_crc
+                or not _OVERHEAD_BYTES <= total <= self._max_frame_bytes
+                or headers_bytes > total - _OVERHEAD_BYTES
+                or headers_bytes > MAX_HEADERS_BYTES
+            ):
+                raise _broken_prelude(data[at : at + _PRELUDE_BYTES])
+            if end - at < total:
+                self._wanted_bytes = total
+                return at
+            stop = at + total - 4
+            if crc32(data[at:stop]) != _U32.unpack_from(data, stop)[0]:
+                raise FramingError("message CRC differs")
+            headers_end = at + _PRELUDE_BYTES + headers_bytes
+            headers = self._headers(data[at + _PRELUDE_BYTES : headers_end])
+            frames.append(Frame(headers, data[headers_end:stop]))
+            at += total
+        self._wanted_bytes = _PRELUDE_BYTES
+        return at
 
     def _headers(self, block: bytes) -> dict[str, HeaderValue]:
         known = self._remembered.get(block)
@@ -136,6 +160,14 @@ class FrameDecoder:
         if len(self._remembered) < _REMEMBERED_BLOCKS:
             self._remembered[block] = headers
         return headers
+
+
+def _broken_prelude(prelude: bytes) -> FramingError:
+    """Return what is wrong with a prelude that was found to be wrong."""
+    total, headers_bytes, prelude_crc = _PRELUDE.unpack(prelude)
+    if crc32(prelude[:8]) != prelude_crc:
+        return FramingError("prelude CRC differs")
+    return FramingError(f"impossible lengths: a frame of {total} with headers of {headers_bytes}")
 
 
 def decode_headers(block: bytes) -> dict[str, HeaderValue]:
@@ -248,7 +280,7 @@ def _encode_value(value: HeaderValue) -> bytes:
             return b"\x07" + _length(raw) + raw
         case Timestamp():
             return b"\x08" + _I64.pack(value.value_ms)
-        case Uuid():
+        case _:
             if len(value.value) != 16:
                 raise ValueError("a UUID has 16 bytes")
             return b"\x09" + value.value

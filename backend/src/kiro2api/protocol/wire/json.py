@@ -14,15 +14,17 @@ T = TypeVar("T")
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder()
-# A lone half of a surrogate pair, escaped: half an emoji cut by a client that counts UTF-16 units.
-_ESCAPED_PAIR = re.compile(
-    rb"(\\\\)|\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})"
-    rb"|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
-)
-# CESU-8: the same half, written as raw bytes.
-_RAW_SURROGATE = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
-_REPLACEMENT_ESCAPED = rb"\ufffd"
-_REPLACEMENT_RAW = "�".encode()
+# Half of a surrogate pair, escaped: half an emoji cut by a client that counts UTF-16 units.
+_HIGH, _LOW = rb"\\u[dD][89abAB][0-9a-fA-F]{2}", rb"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+_LONE_HIGH = re.compile(_HIGH + rb"(?!" + _LOW + rb")")
+_LONE_LOW = re.compile(rb"(?<!" + _HIGH + rb")" + _LOW)
+# CESU-8: the same halves as raw bytes.
+_RAW_HALF = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
+# As templates of a substitution: without groups, so that no Python runs for each match.
+_REPLACEMENT = rb"\\ufffd"
+# What escaped backslashes are hidden behind, so that `\\\\ud83d` is not taken for an escape: no JSON
+# has it.
+_HIDDEN = b"\0\0"
 
 
 def encode(value: object) -> bytes:
@@ -51,14 +53,15 @@ def decode(data: bytes | str | msgspec.Raw, type: type[T]) -> T: ...
 def decode(data: bytes | str | msgspec.Raw, type: Any = None) -> Any:  # untyped, as above
     """Return the value that `data` spells, converted to `type` when one is given.
 
-    Lone surrogates become U+FFFD in a second pass that runs only after a failure.
+    Lone surrogates become U+FFFD in a second pass that runs only after a failure. What is decoded
+    into `Raw` is not looked into: text in it is neither checked nor repaired before it is opened.
 
     Raises:
         RequestError: no JSON, not UTF-8, nested too deep, or not of `type`; `path` says where.
     """
     try:
         return _decode(data, type)
-    except (msgspec.DecodeError, UnicodeDecodeError) as first:
+    except (msgspec.DecodeError, UnicodeError) as first:
         if isinstance(first, msgspec.ValidationError):
             raise _as_request_error(first) from None
         repaired = repair_surrogates(data)
@@ -68,7 +71,7 @@ def decode(data: bytes | str | msgspec.Raw, type: Any = None) -> Any:  # untyped
         raise _too_deep() from None
     try:
         return _decode(repaired, type)
-    except (msgspec.DecodeError, UnicodeDecodeError) as second:
+    except (msgspec.DecodeError, UnicodeError) as second:
         raise _as_request_error(second) from None
     except RecursionError:
         raise _too_deep() from None
@@ -77,13 +80,24 @@ def decode(data: bytes | str | msgspec.Raw, type: Any = None) -> Any:  # untyped
 def repair_surrogates(data: bytes | str | msgspec.Raw) -> bytes | None:
     """Return `data` with each lone surrogate replaced by U+FFFD; None when there is none."""
     raw = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else bytes(data)
-    repaired = _ESCAPED_PAIR.sub(_keep_pairs, raw)
-    repaired = _RAW_SURROGATE.sub(_REPLACEMENT_RAW, repaired)
+    repaired = raw
+    if b"\0" not in raw:
+        hidden = raw.replace(rb"\\", _HIDDEN)
+        hidden = _LONE_HIGH.sub(_REPLACEMENT, hidden)
+        hidden = _LONE_LOW.sub(_REPLACEMENT, hidden)
+        repaired = hidden.replace(_HIDDEN, rb"\\")
+    if _RAW_HALF.search(repaired):
+        repaired = _repair_raw_halves(repaired)
     return None if repaired == raw else repaired
 
 
-def _keep_pairs(match: re.Match[bytes]) -> bytes:
-    return _REPLACEMENT_ESCAPED if match.group(4) else match.group(0)
+def _repair_raw_halves(raw: bytes) -> bytes:
+    """Return CESU-8 as UTF-8: whole pairs joined, halves replaced; the same when it is neither."""
+    try:
+        text = raw.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return raw
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
 
 
 def _decode(data: bytes | str | msgspec.Raw, type: Any) -> Any:  # untyped, as above
