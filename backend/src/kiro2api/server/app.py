@@ -208,6 +208,7 @@ class DataPlane:
         if route is not None and route.endpoint in OPEN:
             return
         record.status = exchange.status
+        record.outcome = record.outcome or "complete"
         record.bytes_in = exchange.bytes_in
         record.bytes_out = exchange.bytes_out
         self._log_request(record.fields(self._clock.monotonic()))
