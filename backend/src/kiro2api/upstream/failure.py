@@ -4,6 +4,10 @@ import pycurl
 
 from kiro2api.errors import TransferError
 
+# Codes of libcurl that pycurl gives no name.
+_E_HTTP2_STREAM = 92
+_E_PROXY = 97
+
 _TLS = frozenset(
     {
         pycurl.E_SSL_CONNECT_ERROR,
@@ -24,16 +28,16 @@ _WORDS = {
     pycurl.E_COULDNT_RESOLVE_PROXY: "the proxy's host name could not be resolved",
     pycurl.E_COULDNT_RESOLVE_HOST: "the host name could not be resolved",
     pycurl.E_COULDNT_CONNECT: "could not connect",
-    pycurl.E_WEIRD_SERVER_REPLY: "the answer is not valid HTTP",
+    pycurl.E_FTP_WEIRD_SERVER_REPLY: "the answer is not valid HTTP",
     pycurl.E_HTTP2: "HTTP/2 error",
-    pycurl.E_HTTP2_STREAM: "the HTTP/2 stream was reset",
+    _E_HTTP2_STREAM: "the HTTP/2 stream was reset",
     pycurl.E_PARTIAL_FILE: "the body ended early",
     pycurl.E_GOT_NOTHING: "the connection was closed without an answer",
     pycurl.E_SEND_ERROR: "connection reset while sending",
     pycurl.E_RECV_ERROR: "connection reset",
     # The only callback that aborts is the one that forbids a silent second request.
     pycurl.E_ABORTED_BY_CALLBACK: "connection reset before an answer",
-    pycurl.E_PROXY: "the proxy refused the connection",
+    _E_PROXY: "the proxy refused the connection",
 }
 _CONNECT_REFUSED = "CONNECT tunnel failed"
 
