@@ -39,10 +39,10 @@ def parse_options(arguments: list[str]) -> EmulatorOptions:
         raise SetupError(f"The emulator's options are wrong: {error.path} {error}") from None
 
 
-def main() -> None:
-    """Run the emulator that the command line asks for."""
+def main(arguments: list[str] | None = None) -> None:
+    """Run the emulator that `arguments` (by default the process's own) ask for."""
     try:
-        options = parse_options(sys.argv[1:])
+        options = parse_options(sys.argv[1:] if arguments is None else arguments)
     except SetupError as error:
         sys.exit(str(error))
 

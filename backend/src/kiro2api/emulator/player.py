@@ -67,6 +67,7 @@ class Wheel:
         self._due: list[tuple[float, int, PacedStream]] = []
         self._added = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
 
     async def run(self, stream: PacedStream) -> None:
         """Send `stream` to its end."""
@@ -88,9 +89,10 @@ class Wheel:
             return
         due_at = self._due[0][0]
         if self._timer is not None:
-            if self._timer.when() <= due_at:
+            if self._timer_at <= due_at:
                 return
             self._timer.cancel()
+        self._timer_at = due_at
         self._timer = loop.call_at(due_at, self._turn, loop)
 
     def _turn(self, loop: asyncio.AbstractEventLoop) -> None:

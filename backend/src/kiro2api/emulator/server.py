@@ -141,9 +141,11 @@ class Emulator:
         except Exception as error:  # noqa: BLE001 - a fault of the emulator must fail the test
             record = self.world.records[-1]
             self.world.violate("emulator", f"{type(error).__name__}: {error}", record)
-            with contextlib.suppress(Exception):
-                body = json.encode({"message": f"the emulator failed: {error}"})
-                reply(exchange, 500, {"content-type": "application/json"}, body)
+            if record.status:
+                exchange.reset()
+                return
+            body = json.encode({"message": f"the emulator failed: {error}"})
+            reply(exchange, 500, {"content-type": "application/json"}, body)
 
     def _context(self) -> ssl.SSLContext | None:
         options = self._options
