@@ -179,6 +179,16 @@ def test_a_refused_model_does_not_count_when_no_model_is_asked_for() -> None:
     assert availability(account(0, REFUSED), model="", now=NOW).usable
 
 
+@pytest.mark.parametrize(("condition", "seconds"), [(REFUSED, 600), (RESTING, 5), (COOLING, 30)])
+def test_an_account_is_usable_from_the_moment_that_was_told(
+    condition: Condition, seconds: float
+) -> None:
+    before = availability(account(0, condition), model=MODEL, now=NOW + seconds - 0.5)
+    at_once = availability(account(0, condition), model=MODEL, now=NOW + seconds)
+
+    assert (before.usable, at_once.usable) == (False, True)
+
+
 def test_a_standing_ends_at_its_time() -> None:
     assert in_force(COOLING, now=NOW + 29)
     assert not in_force(COOLING, now=NOW + 30)

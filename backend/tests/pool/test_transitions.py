@@ -196,7 +196,7 @@ def test_a_refusal_of_a_model_without_its_name_says_nothing() -> None:
 def test_refused_models_are_forgotten_when_their_time_has_come() -> None:
     old = moved(FaultKind.MODEL_UNAVAILABLE)
 
-    after = after_fault(old, Fault(FaultKind.MODEL_UNAVAILABLE, model="other"), now=NOW + 601)
+    after = after_fault(old, Fault(FaultKind.MODEL_UNAVAILABLE, model="other"), now=NOW + 600)
 
     assert set(after.models) == {"other"}
 

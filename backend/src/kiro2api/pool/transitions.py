@@ -144,11 +144,9 @@ def _refuse_model(condition: Condition, fault: Fault, now: float, _jitter: float
 
 def _rest_softly(condition: Condition, _fault: Fault, now: float, _jitter: float) -> Condition:
     soft_strikes = condition.soft_strikes + 1
-    soft_until = now + soft_cooldown_s(soft_strikes) if soft_strikes > 1 else 0.0
+    rest_s = soft_cooldown_s(soft_strikes)
     return msgspec.structs.replace(
-        condition,
-        soft_strikes=soft_strikes,
-        soft_until=max(condition.soft_until, soft_until),
+        condition, soft_strikes=soft_strikes, soft_until=now + rest_s if rest_s else 0.0
     )
 
 

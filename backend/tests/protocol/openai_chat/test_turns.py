@@ -244,6 +244,15 @@ def test_a_result_may_be_empty_or_hold_an_image() -> None:
     ]
 
 
+def test_an_old_result_is_paired_by_the_name_of_its_function() -> None:
+    found = blocks(
+        {"role": "assistant", "tool_calls": [call("{}", name="a"), call("{}", id="c2", name="b")]},
+        {"role": "function", "name": "b", "content": "of b"},
+    )
+
+    assert found[-1] == ToolResult("c2", (Text("of b"),))
+
+
 @pytest.mark.parametrize(("content", "text"), [({"a": 1}, '{"a":1}'), (7, "7"), (True, "true")])
 def test_a_result_that_is_a_bare_value_is_told_as_json(content: object, text: str) -> None:
     found = blocks({"role": "tool", "tool_call_id": "c1", "content": content})
@@ -260,6 +269,15 @@ def test_earlier_reasoning_is_kept_apart_from_the_answer(member: str) -> None:
 
 def test_an_earlier_refusal_is_the_assistants_text() -> None:
     assert blocks({"role": "assistant", "content": None, "refusal": "No."}) == [Text("No.")]
+
+
+def test_a_call_that_became_text_waits_for_no_result() -> None:
+    found = blocks(
+        {"role": "assistant", "tool_calls": [call("broken", id=None), call("{}", id=None)]},
+        {"role": "tool", "content": "a"},
+    )
+
+    assert found[-1] == ToolResult("call_1_1", (Text("a"),))
 
 
 @pytest.mark.parametrize(
