@@ -50,6 +50,24 @@ def test_a_kept_verdict_goes_on_after_a_restart_on_the_new_clock() -> None:
     assert (entry.account.condition.since, entry.account.condition.until) == (40.0, 100.0)
 
 
+def test_a_verdict_that_only_a_person_ends_is_over_when_a_person_starts_the_program() -> None:
+    dead = Condition(standing=Standing.NEEDS_LOGIN, reason="dead")
+
+    entry = entry_of(stored_account(condition=dead))
+
+    assert entry.account.condition.standing is Standing.READY
+
+
+def test_a_pause_after_an_expired_cooldown_is_a_pause() -> None:
+    roster = Roster([entry_of(stored_account())])
+    expired = Condition(standing=Standing.COOLING, until=5.0)
+    roster.entry("a").apply(expired)
+
+    roster.record_pause(roster.entry("a"), "login away", now=10.0, for_s=1.0)
+
+    assert roster.entry("a").account.condition.until == 11.0
+
+
 def test_a_short_cooldown_is_not_worth_a_row() -> None:
     roster = Roster([entry_of(stored_account())])
     fault = Fault(FaultKind.RATE_LIMITED, retry_after_s=5.0)

@@ -6,6 +6,7 @@ import msgspec
 
 from kiro2api.gateway.ports import AccessToken, StoredAccount
 from kiro2api.pool.account import Account, Condition, Standing
+from kiro2api.pool.selection import in_force
 from kiro2api.pool.transitions import Fault, after_fault, after_login_refused, after_success
 from kiro2api.protocol.codewhisperer.endpoints import Endpoints, Route, strategies
 from kiro2api.protocol.codewhisperer.models import UpstreamModel
@@ -116,7 +117,7 @@ class Roster:
     def record_pause(self, entry: Entry, reason: str, *, now: float, for_s: float) -> None:
         """Keep a ready account out for a moment that leaves no other trace."""
         condition = entry.account.condition
-        if condition.standing is not Standing.READY:
+        if in_force(condition, now=now):
             return
         paused = msgspec.structs.replace(
             condition, standing=Standing.COOLING, reason=reason, since=now, until=now + for_s
@@ -158,9 +159,13 @@ def shifted(condition: Condition, by_s: float) -> Condition:
 
 
 def make_entry(stored: StoredAccount, *, endpoints: Endpoints, wall_to_monotonic_s: float) -> Entry:
-    """Return the account `stored` for the roster; its kept verdict goes on."""
+    """Return the account `stored` for the roster; its kept verdict goes on until its time.
+
+    A verdict that only a person ends has ended: a person has started the program again, and one
+    call tells whether the cause is gone.
+    """
     condition = Condition()
-    if stored.condition is not None:
+    if stored.condition is not None and stored.condition.until is not None:
         condition = shifted(stored.condition, wall_to_monotonic_s)
     account = Account(
         id=stored.id,
