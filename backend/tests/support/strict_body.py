@@ -226,10 +226,11 @@ def _of_specification(specification: Json) -> Iterator[str]:
         return
     if words := ROOT_WORDS & schema.keys():
         yield f"tool {name}: {words} at the root"
-    yield from (f"tool {name}: {fault}" for fault in _of_schema(schema, "$"))
+    yield from (f"tool {name}: {fault}" for fault in schema_faults(schema, "$"))
 
 
-def _of_schema(schema: Json, path: str) -> Iterator[str]:
+def schema_faults(schema: Json, path: str) -> Iterator[str]:
+    """Yield one line for each fault in `schema` and the schemas inside it."""
     if not isinstance(schema, dict):
         yield f"{path} is no schema"
         return
@@ -245,13 +246,13 @@ def _of_schema(schema: Json, path: str) -> Iterator[str]:
     for name, child in properties.items():
         if not PROPERTY.match(name):
             yield f"{path} has the property {name!r}"
-        yield from _of_schema(child, f"{path}.{name}")
+        yield from schema_faults(child, f"{path}.{name}")
     for word in ("items", "not", "contains"):
         if word in schema:
-            yield from _of_schema(schema[word], f"{path}.{word}")
+            yield from schema_faults(schema[word], f"{path}.{word}")
     for word in ("anyOf", "oneOf", "allOf", "prefixItems"):
         branches = schema.get(word, ["x"])
         if not branches:
             yield f"{path}.{word} is empty"
         for branch in schema.get(word, []):
-            yield from _of_schema(branch, f"{path}.{word}")
+            yield from schema_faults(branch, f"{path}.{word}")
