@@ -1,5 +1,6 @@
 """Anthropic requests: leniency, the loss policy, and clear refusals."""
 
+import sys
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -507,6 +508,20 @@ def test_half_an_emoji_in_any_member_is_repaired() -> None:
     (block,) = request.turns[1].blocks
     assert isinstance(block, hub.ToolUse)
     assert msgspec.json.decode(block.input) == {"a": "�"}
+
+
+def test_a_request_does_not_keep_its_body_in_memory() -> None:
+    call = {"type": "tool_use", "id": "t", "name": "read", "input": {"path": "a"}}
+    wish = {"type": "json_schema", "schema": SCHEMA}
+    messages = [*HI, said("assistant", [call])]
+    members = {"tools": [READ], "output_config": {"format": wish}, "messages": messages}
+    body = msgspec.json.encode({"model": "m", **members})
+    before = sys.getrefcount(body)
+
+    request = parse(body, {})
+
+    assert request.tools
+    assert sys.getrefcount(body) == before
 
 
 JSONS = st.recursive(

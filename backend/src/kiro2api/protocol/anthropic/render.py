@@ -5,14 +5,12 @@ from typing import Any
 
 import msgspec
 
-from kiro2api.protocol.anthropic.errors import error_type, render_error
+from kiro2api.protocol.anthropic.errors import error_type
 from kiro2api.protocol.chat import events as ev
 from kiro2api.protocol.chat import fold as folded
 from kiro2api.protocol.chat.answer import ReplyHead
 from kiro2api.protocol.chat.request import ChatRequest, RedactedThinking, Text, Thinking, ToolUse
 from kiro2api.protocol.wire.json import encode
-
-__all__ = ["StreamRenderer", "render_count", "render_error", "render_reply"]
 
 _PING = b'event: ping\ndata: {"type":"ping"}\n\n'
 _STOP_MESSAGE = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
@@ -191,7 +189,7 @@ def _search_result(tool_use_id: str, content: msgspec.Raw) -> _Object:
 def _stop(finish: ev.Finish) -> _Object:
     """The members that tell how the reply ended; `stop_details` only with a refusal."""
     stop: _Object = {"stop_reason": finish.stop_reason, "stop_sequence": finish.stop_sequence}
-    if finish.stop_reason is ev.StopReason.REFUSAL or finish.refusal is not None:
+    if finish.stop_reason is ev.StopReason.REFUSAL:
         refusal = finish.refusal or ev.Refusal()
         category = refusal.category.lower()
         stop["stop_details"] = {
