@@ -202,14 +202,36 @@ def test_a_secret_registered_later_is_masked_in_texts_seen_before() -> None:
     assert masker.mask("planted") == MASK
 
 
-def test_a_forgotten_secret_is_a_word_like_any_other() -> None:
+def test_what_an_owner_holds_is_masked_and_so_is_what_it_held_before() -> None:
     masker = Masker()
-    masker.register(["planted"])
-    masker.mask("planted")
+    masker.hold("a1", "first-token")
+    masker.hold("a1", "second-token")
 
-    masker.forget(["planted"])
+    assert masker.mask("first-token second-token") == f"{MASK} {MASK}"
 
-    assert masker.mask("planted") == "planted"
+
+def test_what_an_owner_held_long_ago_is_let_go() -> None:
+    masker = Masker()
+    for value in ("first-token", "second-token", "third-token"):
+        masker.hold("a1", value)
+
+    assert masker.mask("first-token") == "first-token"
+    assert masker.mask("second-token third-token") == f"{MASK} {MASK}"
+
+
+def test_holding_the_same_again_lets_nothing_go() -> None:
+    masker = Masker()
+    for value in ("first-token", "second-token", "second-token", "second-token"):
+        masker.hold("a1", value)
+
+    assert masker.mask("first-token second-token") == f"{MASK} {MASK}"
+
+
+def test_an_owner_that_holds_nothing_masks_nothing() -> None:
+    masker = Masker()
+    masker.hold("a1", "")
+
+    assert masker.mask("plain words") == "plain words"
 
 
 def test_a_very_short_secret_does_not_blot_out_the_log() -> None:

@@ -103,7 +103,8 @@ class Masker:
     """Takes secrets out of texts; one per process, told of each secret when it becomes known."""
 
     def __init__(self) -> None:
-        self._secrets: set[str] = set()
+        self._known: set[str] = set()
+        self._held: dict[str, tuple[str, ...]] = {}  # by owner, the newest first
         self._longest_first: list[str] = []  # one secret may hold another
         self._shortest = sys.maxsize
         # Models, dialects, groups, accounts: most values of most lines have been seen before.
@@ -111,21 +112,28 @@ class Masker:
 
     def register(self, values: Iterable[str]) -> None:
         """Mask each of `values` from now on; very short ones are left alone."""
-        self._secrets.update(value for value in values if len(value) >= _MIN_SECRET_CHARACTERS)
+        self._known.update(value for value in values if len(value) >= _MIN_SECRET_CHARACTERS)
         self._prepare()
 
-    def forget(self, values: Iterable[str]) -> None:
-        """Stop looking for `values`, which are worth nothing any more."""
-        self._secrets.difference_update(values)
-        self._prepare()
+    def hold(self, owner: str, value: str) -> None:
+        """Mask `value` as what `owner` holds now, and as long as it holds it.
+
+        What it held just before is still masked: a late error may speak of it.
+        """
+        held = self._held.get(owner, ())
+        if value not in held[:1]:
+            self._held[owner] = (value, *held[:1])
+            self._prepare()
 
     def mask(self, text: str) -> str:
         """Return `text` with secrets, e-mail addresses, ARNs and account numbers blotted out."""
         return self._mask_short(text) if len(text) <= _SHORT_CHARACTERS else self._mask(text)
 
     def _prepare(self) -> None:
-        self._longest_first = sorted(self._secrets, key=len, reverse=True)
-        self._shortest = len(self._longest_first[-1]) if self._secrets else sys.maxsize
+        held = {value for values in self._held.values() for value in values}
+        secrets = [v for v in self._known | held if len(v) >= _MIN_SECRET_CHARACTERS]
+        self._longest_first = sorted(secrets, key=len, reverse=True)
+        self._shortest = len(self._longest_first[-1]) if secrets else sys.maxsize
         self._mask_short.cache_clear()
 
     def _mask(self, text: str) -> str:
@@ -238,9 +246,9 @@ def register_secrets(values: Iterable[str]) -> None:
     _log.masker.register(values)
 
 
-def forget_secrets(values: Iterable[str]) -> None:
-    """Stop looking for `values`, such as access tokens that have been replaced."""
-    _log.masker.forget(values)
+def hold_secret(owner: str, value: str) -> None:
+    """Keep `value` out of the log while `owner` holds it; for secrets that are replaced in time."""
+    _log.masker.hold(owner, value)
 
 
 def mask(text: str) -> str:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kiro2api import logs
 from kiro2api.errors import StoreError
 from kiro2api.gateway.ports import AccessToken, ConfiguredAccount, StoredAccount, SyncReport
 from kiro2api.pool.account import Condition, ModelRefusal, Standing
@@ -346,7 +347,7 @@ def test_of_two_engines_that_rotate_at_once_one_wins(path: Path) -> None:
     start(path, social("configured"))
 
     async def race() -> list[bool]:
-        async with opened(path) as one, opened(path) as two:
+        async with opened(path, busy_timeout_s=30) as one, opened(path, busy_timeout_s=30) as two:
             stores = [one, two] * 5
             return await asyncio.gather(
                 *(rotate(store, "a1", f"t{n}") for n, store in enumerate(stores))
@@ -551,3 +552,24 @@ def test_no_secret_is_in_the_repr_of_an_account(path: Path) -> None:
     rotated(path, "a1", "planted-rotated")
 
     assert "planted" not in repr(stored(path))
+
+
+def test_every_secret_of_an_account_is_kept_out_of_the_log(path: Path) -> None:
+    start(path, idc("token-of-no-known-shape", client_secret="secret-of-no-known-shape"))
+    rotated(path, "a1", "rotated-of-no-known-shape")
+
+    said = "token-of-no-known-shape secret-of-no-known-shape rotated-of-no-known-shape "
+    said += "access for rotated-of-no-known-shape"
+
+    assert "known-shape" not in logs.mask(said)
+
+
+def test_secrets_that_were_only_read_are_kept_out_of_the_log(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start(path, social("token-of-no-known-shape"))
+    monkeypatch.setattr(logs, "_log", logs._Log())
+
+    stored(path)
+
+    assert "known-shape" not in logs.mask("token-of-no-known-shape")

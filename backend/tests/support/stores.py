@@ -24,14 +24,18 @@ _NUMBERS: dict[Path, "itertools.count[int]"] = {}
 
 @contextlib.asynccontextmanager
 async def opened(
-    path: Path, *, secret_key: str = SECRET_KEY, schema: Schema = CURRENT
+    path: Path,
+    *,
+    secret_key: str = SECRET_KEY,
+    schema: Schema = CURRENT,
+    busy_timeout_s: float = 0.05,
 ) -> AsyncIterator[Store]:
-    """Lend a store whose ids are a1, a2 … and which waits for no lock."""
+    """Lend a store whose ids are a1, a2 … and which hardly waits for locks."""
     numbers = _NUMBERS.setdefault(path, itertools.count(1))
     store = await open_store(
         path,
         secret_key=secret_key,
-        busy_timeout_s=0.05,
+        busy_timeout_s=busy_timeout_s,
         new_id=lambda: f"a{next(numbers)}",
         schema=schema,
     )

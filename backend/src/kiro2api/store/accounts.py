@@ -7,6 +7,7 @@ from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from kiro2api import logs
 from kiro2api.errors import RequestError, StoreError
 from kiro2api.gateway.ports import AccessToken, ConfiguredAccount, StoredAccount, SyncReport
 from kiro2api.pool.account import Condition, Standing
@@ -22,7 +23,10 @@ _Row = Row[Any]  # SQLAlchemy types no members of a row
 
 
 class SqlAccounts:
-    """Implements `gateway.ports.AccountStore`; belongs to the `Store` it comes from."""
+    """Implements `gateway.ports.AccountStore`; belongs to the `Store` it comes from.
+
+    Every secret that passes through here is kept out of the log from then on.
+    """
 
     def __init__(self, engine: AsyncEngine, ring: KeyRing, *, new_id: Callable[[], str]) -> None:
         self._engine = engine
@@ -212,11 +216,14 @@ class SqlAccounts:
         return {"region": credential.region, "client_secret": secret}
 
     def _sealed(self, account_id: str, column: str, plain: str) -> bytes:
+        logs.hold_secret(f"{account_id}.{column}", plain)
         return self._ring.seal(plain, row=account_id, column=column)
 
     def _opened(self, row: _Row) -> StoredAccount:
         def opened(column: str) -> str:
-            return self._ring.open(getattr(row, column), row=row.id, column=column)
+            plain = self._ring.open(getattr(row, column), row=row.id, column=column)
+            logs.hold_secret(f"{row.id}.{column}", plain)
+            return plain
 
         access_token = None
         if row.access_token is not None:
