@@ -142,12 +142,16 @@ def _anthropic_stream(events: Sequence[SseEvent]) -> Told:
                 spelled += delta.get("partial_json", "")
             case "content_block_stop":
                 _keep_block(told, block, json.decode(spelled) if spelled else {}, spelled)
+                block = {}
             case "message_delta":
                 told.stop = data["delta"]["stop_reason"]
                 told.details = data["delta"].get("stop_details")
                 told.usage = data["usage"]
             case "error":
                 told.error = data["error"]
+                if block:
+                    # The block that the error cut: what came of it was still said.
+                    _keep_block(told, block, None, spelled)
     return told
 
 
