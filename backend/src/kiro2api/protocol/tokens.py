@@ -5,8 +5,8 @@ vocabulary that it published for its first ones, leaning high, because a client 
 less room than it has compacts early and one that thinks it has more fails. Against that vocabulary
 prose in English, Chinese, Japanese, Korean and Russian, code, JSON and terminal output come out
 between 15 % low and 20 % high, languages with many accents up to 22 % low, base64 text up to 26 %
-low. Newer models cut text finer, by a third at most, which no local count can know; the upstream's
-own numbers, when it sends them, replace these.
+low. Newer models may cut text finer; by how much is not measured, for lack of their vocabulary. The
+upstream's own numbers, when it sends them, replace these.
 """
 
 from collections.abc import Callable
