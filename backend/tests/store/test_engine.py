@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from kiro2api.errors import StoreError
-from kiro2api.store.engine import make_engine, reading, writing
+from kiro2api.store.engine import make_engine, reading, use_write_ahead_log, writing
 from tests.support.stores import limit, locked
 
 
@@ -18,7 +18,7 @@ def path(tmp_path: Path) -> Path:
     path = tmp_path / "k.db"
     connection = sqlite3.connect(path)
     connection.executescript(
-        "CREATE TABLE counter (value INTEGER); INSERT INTO counter VALUES (0);"
+        "PRAGMA journal_mode = WAL; CREATE TABLE counter (value INTEGER); INSERT INTO counter VALUES (0);"
         "CREATE TABLE child (value INTEGER REFERENCES parent (id)); CREATE TABLE parent (id INTEGER PRIMARY KEY);"
     )
     connection.close()
@@ -68,16 +68,16 @@ def test_a_block_that_fails_changes_nothing(path: Path) -> None:
     assert value_of(path) == 0
 
 
-def test_connections_are_durable_checked_and_in_write_ahead_mode(path: Path) -> None:
+def test_connections_are_durable_and_checked_and_wait_for_locks(path: Path) -> None:
     async def read() -> list[object]:
         engine = make_engine(path, busy_timeout_s=1)
         async with reading(engine, "not read") as connection:
-            names = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+            names = ("synchronous", "foreign_keys", "busy_timeout")
             values = [await connection.scalar(text(f"PRAGMA {name}")) for name in names]
         await engine.dispose()
         return values
 
-    assert asyncio.run(read()) == ["wal", 2, 1, 1_000]
+    assert asyncio.run(read()) == [2, 1, 1_000]
 
 
 def write(path: Path, statement: str, *, pragma: str = "") -> None:
@@ -139,3 +139,32 @@ def test_an_error_shows_neither_the_statement_nor_its_values(path: Path) -> None
     assert "planted" not in str(failure.value)
     assert "INSERT" not in str(failure.value)
     assert failure.value.__suppress_context__
+
+
+def mode_of(path: Path) -> object:
+    return value_of(path, "PRAGMA journal_mode")
+
+
+def test_many_can_switch_one_file_to_the_write_ahead_log_at_once(tmp_path: Path) -> None:
+    async def switch(path: Path) -> None:
+        await asyncio.gather(*(use_write_ahead_log(path, busy_timeout_s=30) for _ in range(8)))
+
+    for number in range(10):
+        path = tmp_path / f"{number}.db"
+        asyncio.run(switch(path))
+        assert mode_of(path) == "wal"
+
+
+def test_a_file_that_stays_locked_is_given_up(tmp_path: Path) -> None:
+    path = tmp_path / "k.db"
+    sqlite3.connect(path).close()
+
+    with locked(path), pytest.raises(StoreError, match="locked"):
+        asyncio.run(use_write_ahead_log(path, busy_timeout_s=0.05))
+
+
+def test_a_file_that_is_no_database_is_not_tried_twice(tmp_path: Path) -> None:
+    (tmp_path / "k.db").write_bytes(b"text" * 500)
+
+    with pytest.raises(StoreError, match="not a database"):
+        asyncio.run(use_write_ahead_log(tmp_path / "k.db", busy_timeout_s=600))

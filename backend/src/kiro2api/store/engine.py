@@ -1,5 +1,7 @@
 """Connections to the SQLite file: how they are set up, how writes begin, how failures look."""
 
+import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -13,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from kiro2api.errors import StoreError
 
 BUSY_TIMEOUT_S = 5.0
+_RETRY_S = 0.02
 
 
 def make_engine(
@@ -36,7 +39,6 @@ def make_engine(
     def set_up(connection: DBAPIConnection, _record: object) -> None:
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA foreign_keys = {foreign_keys}")
-        cursor.execute("PRAGMA journal_mode = WAL")
         # What is committed is on the disk: a rotated token must survive the power cut after it.
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.close()
@@ -47,6 +49,32 @@ def make_engine(
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+async def use_write_ahead_log(path: Path, *, busy_timeout_s: float) -> None:
+    """Let writers and readers of the file at `path` not wait for each other; it remembers that.
+
+    Raises:
+        StoreError: the file is locked, damaged or no database.
+    """
+    tries_left = int(busy_timeout_s / _RETRY_S)
+    while True:
+        try:
+            return await asyncio.to_thread(_switch_to_write_ahead_log, path)
+        except sqlite3.Error as error:
+            # SQLite itself does not wait for the lock here when several programs switch at once.
+            if tries_left <= 0 or "locked" not in str(error):
+                raise StoreError(f"it was not opened: {error}.") from None
+        tries_left -= 1
+        await asyncio.sleep(_RETRY_S)
+
+
+def _switch_to_write_ahead_log(path: Path) -> None:
+    connection = sqlite3.connect(path, timeout=_RETRY_S)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+    finally:
+        connection.close()
 
 
 @asynccontextmanager

@@ -11,7 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from kiro2api.errors import SetupError, StoreError
 from kiro2api.secrets import KEY_FILE, KeyRing, make_key_file, read_keys
 from kiro2api.store.accounts import SqlAccounts
-from kiro2api.store.engine import BUSY_TIMEOUT_S, make_engine, reading, writing
+from kiro2api.store.engine import (
+    BUSY_TIMEOUT_S,
+    make_engine,
+    reading,
+    use_write_ahead_log,
+    writing,
+)
 from kiro2api.store.keys import SqlKeys, read_fact, save_fact
 from kiro2api.store.schema import CURRENT, Schema, Upgrade, bring_up_to_date
 
@@ -73,6 +79,7 @@ async def open_store(
     size_bytes = _prepare_file(path)
     engine = make_engine(path, busy_timeout_s=busy_timeout_s)
     try:
+        await use_write_ahead_log(path, busy_timeout_s=busy_timeout_s)
         await _check(engine, size_bytes)
         upgrade = await bring_up_to_date(engine, path, schema=schema, busy_timeout_s=busy_timeout_s)
         ring = await _open_key(engine, path, secret_key)
