@@ -80,7 +80,7 @@ def repair(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
     a use become text, uses without a result get an error that says so, images of the assistant
     move to the next user turn. Reasoning survives only beside something that was said.
 
-    Source: docs/reference/upstream.md, the rules that keep a history valid.
+    Source: docs/reference/upstream.md, History.
     """
     drafts = _merge(_drafts(turns))
     drafts = _merge(draft for draft in drafts if not draft.is_only_reasoning())

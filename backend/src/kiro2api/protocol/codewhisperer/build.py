@@ -1,6 +1,6 @@
 """A request of the hub as the body of the upstream's call.
 
-Source: docs/reference/upstream.md, the generation request.
+Source: docs/reference/upstream.md, Request.
 """
 
 import msgspec

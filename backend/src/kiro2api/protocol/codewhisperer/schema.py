@@ -2,7 +2,7 @@
 
 Members that are empty are left out: hosts differ in what they make of nulls and empty lists.
 
-Source: docs/reference/upstream.md, the generation request.
+Source: docs/reference/upstream.md, Request.
 """
 
 import msgspec

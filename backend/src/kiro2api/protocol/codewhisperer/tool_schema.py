@@ -1,6 +1,6 @@
 """The one normaliser of tool schemas: whatever a client declares, the upstream gets plain objects.
 
-Source: docs/reference/upstream.md, tools.
+Source: docs/reference/upstream.md, Tools.
 """
 
 from collections.abc import Mapping
