@@ -58,6 +58,8 @@ class AccountSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     email: str = ""
     # Ids of the catalogue, or whole model objects for the answer; None is the default list.
     models: list[object] | None = None
+    # At most so many models on one page, whatever was asked for; 0 is no limit of its own.
+    models_page: int = 0
     # Members of the usage answer that replace the default ones; null removes one.
     usage: dict[str, object] | None = None
     # The answer of ListAvailableProfiles; None is what the service says to an account of the kind.

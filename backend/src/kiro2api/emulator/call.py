@@ -47,6 +47,11 @@ class Call(msgspec.Struct, frozen=True):
     current: Turn
 
     @property
+    def conversation_id(self) -> str:
+        """The conversation that it names; "" when it names none."""
+        return text(members(self.body.get("conversationState")).get("conversationId"))
+
+    @property
     def tools(self) -> list[object]:
         """The tools that the current message declares."""
         return items(self.current.context.get("tools"))

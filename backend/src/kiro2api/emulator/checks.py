@@ -15,30 +15,12 @@ from kiro2api.emulator.untyped import items, members, text
 
 _TRIGGERS = ("MANUAL", "DIAGNOSTIC", "INLINE_CHAT")
 _ORIGINS = frozenset(
-    [
-        "AI_EDITOR",
-        "CHATBOT",
-        "CLI",
-        "CONSOLE",
-        "DOCUMENTATION",
-        "GITLAB",
-        "IDE",
-        "INLINE_CHAT",
-        "KIRO_CLI",
-        "KIRO_WEB",
-        "MARKETING",
-        "MD",
-        "MD_CE",
-        "MD_IDE",
-        "MOBILE",
-        "OPENSEARCH_DASHBOARD",
-        "Q_DEV_BEXT",
-        "SAGE_MAKER",
-        "SERVICE_INTERNAL",
-        "SM_AI_STUDIO_IDE",
-        "UNIFIED_SEARCH",
-        "UNKNOWN",
-    ]
+    (
+        *("AI_EDITOR", "CHATBOT", "CLI", "CONSOLE", "DOCUMENTATION", "GITLAB", "IDE"),
+        *("INLINE_CHAT", "KIRO_CLI", "KIRO_WEB", "MARKETING", "MD", "MD_CE", "MD_IDE", "MOBILE"),
+        *("OPENSEARCH_DASHBOARD", "Q_DEV_BEXT", "SAGE_MAKER", "SERVICE_INTERNAL"),
+        *("SM_AI_STUDIO_IDE", "UNIFIED_SEARCH", "UNKNOWN"),
+    )
 )
 _TASK_TYPES = ("vibe", "spectask")
 _MAX_CONVERSATION_ID = 128
@@ -105,7 +87,7 @@ def _closed_words(call: Call) -> Rejection | None:
 
 
 _IMAGE_FORMATS = frozenset(("png", "jpeg", "gif", "webp"))
-_DOCUMENT_FORMATS = frozenset(["csv", "doc", "docx", "html", "md", "pdf", "txt", "xls", "xlsx"])
+_DOCUMENT_FORMATS = frozenset(("csv", "doc", "docx", "html", "md", "pdf", "txt", "xls", "xlsx"))
 _STATUSES = frozenset(("success", "error"))
 
 

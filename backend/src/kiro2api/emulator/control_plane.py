@@ -29,7 +29,8 @@ def _models(account: Account, asked: dict[str, object]) -> tuple[int, object | R
     if "origin" not in asked:
         return 400, REFUSALS["bad_request"]
     models = models_of(account)
-    size = max(1, min(_number(asked.get("maxResults"), _MOST_MODELS), _MOST_MODELS))
+    most = account.spec.models_page or _MOST_MODELS
+    size = max(1, min(_number(asked.get("maxResults"), most), most))
     start = _number(asked.get("nextToken"), 0)
     page: dict[str, object] = {
         "models": models[start : start + size],

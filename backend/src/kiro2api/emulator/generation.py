@@ -8,7 +8,6 @@ from zlib import crc32
 
 import msgspec
 
-from kiro2api.emulator.clock import spell
 from kiro2api.emulator.steps import (
     Broken,
     Cut,
@@ -312,12 +311,3 @@ def _inside(run: list[bytes]) -> list[bytes]:
             carried, start = b"", place
         carried += frame[start:]
     return [*writes, carried]
-
-
-def message_metadata(conversation_id: str) -> Event:
-    """Return the frame with which older hosts begin."""
-    utterance = spell(conversation_id, length=32)
-    return Event(
-        type="messageMetadataEvent",
-        payload={"conversationId": conversation_id, "utteranceId": utterance},
-    )

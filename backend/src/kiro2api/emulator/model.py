@@ -61,6 +61,8 @@ def _content(call: Call) -> list[Step]:
         results = [_results(later) for later in users[len(users) - back :]]
         rounds = sum(1 for answers in results if answers)
         if rounds >= len(lines):
+            if back and not call.current.tool_results:
+                break  # all is done, and the user has gone on to something else
             last = [answers for answers in results if answers]
             return [_say("FINAL:" + (last[-1][-1] if last else ""))]
         known = [(_declared(order.tool, declared), order) for order in lines[rounds]]

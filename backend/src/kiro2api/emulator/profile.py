@@ -26,31 +26,10 @@ class Profile(msgspec.Struct, frozen=True):
     names_reasons: bool
 
 
-ALWAYS = [
-    "R1",
-    "R2",
-    "R3",
-    "R4",
-    "R5",
-    "R7",
-    "R8",
-    "R9",
-    "R10",
-    "R11",
-    "R12",
-    "R13",
-    "R14",
-    "R15",
-    "R18",
-    "R19",
-    "R20",
-    "R21",
-    "R22",
-    "R23",
-    "R24",
-    "R26",
-    "R27",
-]
+ALWAYS = (
+    *("R2", "R3", "R4", "R5", "R7", "R8", "R9", "R10", "R11", "R12", "R13", "R14", "R15"),
+    *("R18", "R19", "R20", "R21", "R22", "R23", "R24", "R26", "R27"),
+)
 # R16 alternation, R17 tools for history; R9.required: an ARN in each call.
 STRICT_ONLY = ("R9.required", "R12.assistant", "R16", "R17")
 # R13.empty: empty arrays; R19.limit: long descriptions fail; R20.keywords: unwelcome schema words.

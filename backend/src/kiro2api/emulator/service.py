@@ -9,6 +9,7 @@ from kiro2api.emulator import access, checks, control_plane, sign_in
 from kiro2api.emulator.behaviour import Behaviour, Fault, Operation, Paced
 from kiro2api.emulator.call import Call, make_call, model_id_of
 from kiro2api.emulator.catalogue import find_model
+from kiro2api.emulator.clock import uuid
 from kiro2api.emulator.errors_table import REFUSALS, Form, Refusal, spell_refusal
 from kiro2api.emulator.exchange import Exchange, Request, reply
 from kiro2api.emulator.generation import Voice, compile_steps, event_frame, text_frame
@@ -48,30 +49,11 @@ _CONTROL_TARGETS = {
 }
 # A request refused by one of these is one that the gateway should never have sent.
 _NEVER = frozenset(
-    [
-        "R1",
-        "R7",
-        "R8",
-        "R10",
-        "R11",
-        "R12",
-        "R12.assistant",
-        "R13",
-        "R13.empty",
-        "R14",
-        "R15",
-        "R16",
-        "R17",
-        "R18",
-        "R19",
-        "R19.limit",
-        "R20",
-        "R20.keywords",
-        "R21",
-        "R22",
-        "R23",
-        "R26",
-    ]
+    (
+        *("R1", "R7", "R8", "R10", "R11", "R12", "R12.assistant", "R13", "R13.empty", "R14"),
+        *("R15", "R16", "R17", "R18", "R19", "R19.limit", "R20", "R20.keywords", "R21", "R22"),
+        *("R23", "R26"),
+    )
 )
 
 
@@ -212,7 +194,7 @@ class Service:
                 call.account.credits_used += step.credits
         voice = Voice(call.model_id or "auto", world.seed, lambda: world.ids.next("tooluse_"))
         ops = compile_steps(list(steps), voice, behaviour.cut)
-        self._begin(watch, behaviour)
+        self._begin(watch, call, behaviour)
         await play(ops, watch.exchange, world)
 
     async def _paced(self, watch: "_Watch", behaviour: Behaviour, paced: Paced, call: Call) -> None:
@@ -225,7 +207,7 @@ class Service:
                 "meteringEvent", {"unit": "credit", "unitPlural": "credits", "usage": 0.01}
             ),
         )
-        self._begin(watch, behaviour)
+        self._begin(watch, call, behaviour)
         stream = PacedStream(
             watch.exchange,
             frame,
@@ -235,10 +217,11 @@ class Service:
         )
         await self._wheel.run(stream)
 
-    def _begin(self, watch: "_Watch", behaviour: Behaviour) -> None:
+    def _begin(self, watch: "_Watch", call: Call, behaviour: Behaviour) -> None:
         headers = {
             "content-type": behaviour.content_type,
-            "x-amzn-requestid": self._world.ids.next("", length=32),
+            "x-amzn-requestid": uuid(self._world.ids.next("")),
+            "x-amzn-codewhisperer-conversation-id": _as_header(call.conversation_id),
             **behaviour.headers,
         }
         watch.begin(200, headers, length=None)
@@ -323,6 +306,12 @@ class Service:
             status = refusal.status
             headers, body = spell_refusal(refusal, behaviour.form or watch.form)
         watch.reply(status, {**headers, **behaviour.headers}, body)
+
+
+def _as_header(conversation_id: str) -> str:
+    """Return the id that the service answers with: the client's, where a header can carry it."""
+    fits = conversation_id.isascii() and conversation_id.isprintable()
+    return conversation_id.strip() if fits and conversation_id else uuid(conversation_id)
 
 
 def _plain(status: int, exception: str, message: str) -> Refusal:
