@@ -215,7 +215,7 @@ def configure(
             colors=is_terminal and not environ.get("NO_COLOR"),
             pad_event_to=0,
             sort_keys=False,
-            # Its own way of showing exceptions prints local variables, secrets among them.
+            # Tracebacks come masked and as text; its own way would print local variables.
             exception_formatter=structlog.dev.plain_traceback,
         )
     else:

@@ -29,7 +29,7 @@ down_revision = "0001"
 
 def upgrade() -> None:
     """Add it, and fail if the test says so."""
-    with op.batch_alter_table("accounts") as table:
+    with op.batch_alter_table("accounts", recreate="always") as table:
         table.add_column(sa.Column("colour", sa.String, nullable=False, server_default="blue"))
     MAYBE_FAIL
 '''
