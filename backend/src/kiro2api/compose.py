@@ -36,6 +36,8 @@ from kiro2api.upstream.client import CurlUpstream
 from kiro2api.upstream.easy import UpstreamOptions
 
 CLIENT_KEY_PURPOSE = "client key"
+# A refresh that is cut off loses the login when the upstream has rotated it already.
+REFRESH_GRACE_S = 5.0
 DRAIN_MESSAGE = "The gateway is stopping; send the request again."
 
 
@@ -79,9 +81,8 @@ async def run(
     Raises:
         SetupError: the program cannot start as it is set up.
     """
-    logs.register_secrets(
-        filter(None, (settings.client_token, settings.admin_token, settings.secret_key))
-    )
+    secret_values = (settings.client_token, settings.admin_token, settings.secret_key)
+    logs.register_secrets(filter(None, (*secret_values, settings.proxy_url)))
     for warning in settings.warnings:
         logs.write(LogEvent.SETTING_IGNORED, reason=warning)
     store = await open_store(database_path(settings, installation), secret_key=settings.secret_key)
@@ -110,12 +111,13 @@ async def _run(
         )
     )
     tasks = TaskOwner(lambda error: log_crash(error, "background"))
+    refreshes = TaskOwner(lambda error: log_crash(error, "refresh"))
     roster = await _load_roster(store, endpoints, clock)
     renewal = Renewal(
         upstream=upstream,
         store=store.accounts,
         roster=roster,
-        tasks=tasks,
+        tasks=refreshes,
         clock=clock,
         endpoints=endpoints,
         user_agent=settings.user_agent,
@@ -149,7 +151,6 @@ async def _run(
         tasks=tasks,
         clock=clock,
         chance=chance,
-        on_failure=_log_upkeep_failure,
     )
     clients, new_key = await _client_keys(settings, store)
     app = DataPlane(
@@ -189,6 +190,7 @@ async def _run(
         )
     finally:
         await tasks.close()
+        await refreshes.close(grace_s=REFRESH_GRACE_S)
         await upkeep.save_verdicts()
         await upstream.close()
         logs.write(LogEvent.SERVER_STOPPED)
@@ -302,13 +304,17 @@ def log_crash(error: BaseException, where: str) -> None:
     logs.write(LogEvent.REQUEST_CRASHED, request_id=where, exc_info=error)
 
 
-def _log_upkeep_failure(account: str, error: Exception) -> None:
-    logs.write(LogEvent.ACCESS_TOKEN_REFRESH_FAILED, account=account, reason=str(error))
-
-
 def _tell_of_store(store: Store) -> None:
     event = LogEvent.DATABASE_CREATED if store.is_new else LogEvent.DATABASE_OPENED
     logs.write(event, path=str(store.path))
+    upgrade = store.upgrade
+    if upgrade is not None and upgrade.before:
+        logs.write(
+            LogEvent.DATABASE_MIGRATED,
+            before=upgrade.before,
+            after=upgrade.after,
+            backup=str(upgrade.backup),
+        )
 
 
 def _printable(host: str) -> str:

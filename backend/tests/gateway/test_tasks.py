@@ -34,6 +34,19 @@ def test_closing_ends_what_still_runs() -> None:
     assert asyncio.run(scene()).cancelled()
 
 
+def test_what_ends_within_the_grace_is_not_cancelled() -> None:
+    async def scene() -> tuple[asyncio.Task[None], asyncio.Task[None]]:
+        owner = TaskOwner(lambda error: None)
+        short, long = owner.start(asyncio.sleep(0.01)), owner.start(asyncio.sleep(60))
+        await owner.close(grace_s=0.1)
+        return short, long
+
+    short, long = asyncio.run(scene())
+
+    assert (short.done(), short.cancelled()) == (True, False)
+    assert long.cancelled()
+
+
 def test_a_finished_task_gives_its_result() -> None:
     async def work() -> int:
         return 7

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from kiro2api import logs
 from kiro2api.errors import (
     FaultKind,
     FramingError,
@@ -20,6 +21,7 @@ from kiro2api.gateway.relay import relay
 from kiro2api.gateway.renewal import Renewal
 from kiro2api.gateway.retry import Next, RetryBudget, RetryPlan
 from kiro2api.gateway.roster import Entry, Roster
+from kiro2api.logs import LogEvent
 from kiro2api.pool.backoff import retry_delay_s
 from kiro2api.pool.selection import Chosen, Need, NoneLeft, Wait, choose
 from kiro2api.pool.transitions import Fault
@@ -387,6 +389,14 @@ class Run:
         """Return `fault` with what the client needs to act on it."""
         if fault.kind is FaultKind.CONTEXT_TOO_LONG:
             fault.message = too_long_text(self._input_tokens, self._window_tokens)
+        elif fault.kind is FaultKind.UNKNOWN:
+            logs.write(
+                LogEvent.UNKNOWN_FAULT_SEEN,
+                request_id=self._record.request_id,
+                status=fault.status,
+                code=fault.code,
+                reason=fault.message,
+            )
         return fault
 
     def _punish(self, entry: Entry, fault: UpstreamError) -> None:

@@ -1,9 +1,11 @@
 """Each account's live list of models: fetched in the background, kept, and read back."""
 
+from kiro2api import logs
 from kiro2api.errors import UpstreamError
 from kiro2api.gateway.ports import AccountStore, Clock, Upstream
 from kiro2api.gateway.renewal import Renewal
 from kiro2api.gateway.roster import Entry
+from kiro2api.logs import LogEvent
 from kiro2api.protocol.codewhisperer.endpoints import Endpoints, models_call
 from kiro2api.protocol.codewhisperer.fault import classify
 from kiro2api.protocol.codewhisperer.models import UpstreamModel, read_models, write_models
@@ -53,6 +55,7 @@ class Catalogue:
                 break
         entry.models = tuple(models.values())
         entry.models_fetched_at = self._clock.wall()
+        logs.write(LogEvent.MODELS_FETCHED, account=entry.account.name, models=len(models))
         await self._store.save_models(
             entry.id, models=write_models(entry.models), fetched_at=entry.models_fetched_at
         )

@@ -4,10 +4,12 @@ import asyncio
 
 import msgspec
 
+from kiro2api import logs
 from kiro2api.errors import FaultKind, StoreError, TransferError, UpstreamError
 from kiro2api.gateway.ports import AccessToken, AccountStore, Clock, Upstream
 from kiro2api.gateway.roster import Entry, Roster
 from kiro2api.gateway.tasks import TaskOwner
+from kiro2api.logs import LogEvent
 from kiro2api.pool.transitions import Fault
 from kiro2api.protocol.codewhisperer.auth import Refreshed, read_refresh, refresh_call
 from kiro2api.protocol.codewhisperer.endpoints import Endpoints
@@ -196,6 +198,12 @@ class Renewal:
             profile_arn=rotation.profile_arn,
         )
         del self._unsaved[entry.id]
+        if saved:
+            logs.write(
+                LogEvent.ACCESS_TOKEN_REFRESHED,
+                account=entry.account.name,
+                valid_s=round(rotation.token.expires_at - self._clock.wall()),
+            )
         if not await self._reread(entry) and saved:
             raise StoreError(f"the saved credential of account {entry.id} is not in the store")
         if entry.token is None:

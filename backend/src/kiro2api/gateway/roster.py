@@ -4,7 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from kiro2api import logs
 from kiro2api.gateway.ports import AccessToken, StoredAccount
+from kiro2api.logs import LogEvent
 from kiro2api.pool.account import Account, Condition, Standing
 from kiro2api.pool.selection import in_force
 from kiro2api.pool.transitions import Fault, after_fault, after_login_refused, after_success
@@ -133,6 +135,15 @@ class Roster:
         if condition == before:
             return
         entry.apply(condition)
+        if condition.standing is not before.standing:
+            logs.write(
+                LogEvent.ACCOUNT_STANDING_CHANGED,
+                account=entry.account.name,
+                group=entry.account.group,
+                standing=str(condition.standing),
+                reason=condition.reason,
+                for_s=None if condition.until is None else round(condition.until - now),
+            )
         if is_kept(condition, now) or is_kept(before, now):
             self.changed.add(entry.id)
 

@@ -26,8 +26,10 @@ class TaskOwner:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._on_error(error)
 
-    async def close(self) -> None:
-        """Cancel what still runs and return when all of it has ended."""
+    async def close(self, *, grace_s: float = 0.0) -> None:
+        """Return when all tasks have ended; what still runs after `grace_s` is cancelled."""
+        if self._tasks and grace_s > 0:
+            await asyncio.wait(self._tasks, timeout=grace_s)
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

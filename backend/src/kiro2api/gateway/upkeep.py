@@ -1,14 +1,15 @@
 """The background: tokens refreshed ahead of time, lists of models fetched, verdicts saved."""
 
 import asyncio
-from collections.abc import Callable
 
+from kiro2api import logs
 from kiro2api.errors import StoreError, TransferError, UpstreamError
 from kiro2api.gateway.catalogue import Catalogue
 from kiro2api.gateway.ports import AccountStore, Chance, Clock
 from kiro2api.gateway.renewal import AHEAD_S, Renewal
 from kiro2api.gateway.roster import Entry, Roster, shifted
 from kiro2api.gateway.tasks import TaskOwner
+from kiro2api.logs import LogEvent
 from kiro2api.pool.account import Standing
 from kiro2api.pool.selection import in_force
 
@@ -35,7 +36,6 @@ class Upkeep:
         tasks: TaskOwner,
         clock: Clock,
         chance: Chance,
-        on_failure: Callable[[str, Exception], None],
     ) -> None:
         self._roster = roster
         self._renewal = renewal
@@ -44,7 +44,6 @@ class Upkeep:
         self._tasks = tasks
         self._clock = clock
         self._chance = chance
-        self._on_failure = on_failure
         self._busy: set[str] = set()
         self._not_before: dict[str, float] = {}
         self._failures: dict[str, int] = {}
@@ -77,7 +76,7 @@ class Upkeep:
                 await self._store.save_condition(account_id, shifted(condition, offset_s))
             except StoreError as error:
                 self._roster.changed.add(account_id)
-                self._on_failure(account_id, error)
+                logs.write(LogEvent.STORE_WRITE_FAILED, what="a verdict", reason=str(error))
 
     def _is_cared_for(self, entry: Entry, now: float) -> bool:
         condition = entry.account.condition
@@ -89,16 +88,18 @@ class Upkeep:
         return self._renewal.is_due(entry, ahead_s=AHEAD_S) or self._catalogue.is_due(entry)
 
     async def _care(self, entry: Entry) -> None:
+        step = LogEvent.ACCESS_TOKEN_REFRESH_FAILED
         try:
             async with self._slots:
                 if self._renewal.is_due(entry, ahead_s=AHEAD_S):
                     await self._renewal.renew(entry)
+                step = LogEvent.MODELS_FETCH_FAILED
                 if self._catalogue.is_due(entry):
                     await self._catalogue.fetch(entry)
             self._failures.pop(entry.id, None)
         except (UpstreamError, TransferError, StoreError) as error:
             self._postpone(entry)
-            self._on_failure(entry.id, error)
+            logs.write(step, account=entry.account.name, reason=str(error))
         finally:
             self._busy.discard(entry.id)
 

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from email.utils import formatdate
 
 from uvicorn import Config
-from uvicorn._types import ASGI3Application
 
 from kiro2api.errors import SetupError
 from kiro2api.server.connection import EdgeState, GatewayProtocol
+from kiro2api.server.exchange import Application
 from kiro2api.server.limits import EdgeLimits
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -30,7 +30,7 @@ class GatewayServer:
     and clients that it is going away; every answer ends its connection.
     """
 
-    def __init__(self, app: ASGI3Application, limits: EdgeLimits = _DEFAULT_LIMITS) -> None:
+    def __init__(self, app: Application, limits: EdgeLimits = _DEFAULT_LIMITS) -> None:
         self._config = Config(
             app,
             http=GatewayProtocol,
@@ -138,7 +138,7 @@ class GatewayServer:
 
 
 async def serve(
-    app: ASGI3Application,
+    app: Application,
     *,
     host: str,
     port: int,
