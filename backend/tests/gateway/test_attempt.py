@@ -12,7 +12,8 @@ from kiro2api.errors import (
     TransferError,
     UpstreamError,
 )
-from kiro2api.gateway.attempt import Gateway, Limits, quota_reset, too_long_text
+from kiro2api.gateway.attempt import Gateway, Limits
+from kiro2api.gateway.calendar import quota_reset
 from kiro2api.gateway.ledger import RequestRecord
 from kiro2api.gateway.outcome import answer_for
 from kiro2api.gateway.renewal import Renewal
@@ -445,15 +446,6 @@ def test_a_prompt_that_is_too_long_is_told_in_the_words_that_make_agents_compact
     assert answer_for(scene.fail()).message.startswith("prompt is too long")
 
 
-def test_sizes_are_told_only_when_they_say_that_the_prompt_is_too_long() -> None:
-    texts = [too_long_text(300, 200), too_long_text(100, 200)]
-
-    assert texts == [
-        "prompt is too long: 300 tokens > 200 maximum",
-        "prompt is too long: the upstream refused about 100 tokens (estimated)",
-    ]
-
-
 def test_a_drained_account_returns_when_its_quota_renews() -> None:
     scene = Scene(a=[refusal(402, reason="MONTHLY_REQUEST_COUNT")], b=[ok()])
 
@@ -463,12 +455,3 @@ def test_a_drained_account_returns_when_its_quota_renews() -> None:
     assert until is not None
     wall = scene.clock.wall()
     assert until - scene.clock.monotonic() == pytest.approx(quota_reset("MONTHLY", wall) - wall)
-
-
-@pytest.mark.parametrize(
-    ("code", "days"), [("DAILY_REQUEST_COUNT", 1), ("WEEKLY_REQUEST_COUNT", 7), ("", 31)]
-)
-def test_a_quota_renews_with_its_period(code: str, days: int) -> None:
-    wall = FakeClock().wall()
-
-    assert 0 < quota_reset(code, wall) - wall <= days * 86_400

@@ -4,7 +4,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from kiro2api.gateway.calendar import next_midnight_utc, next_monday_utc, next_month_utc
+from kiro2api.gateway.calendar import (
+    next_midnight_utc,
+    next_monday_utc,
+    next_month_utc,
+    quota_reset,
+)
 
 
 def at(*parts: int) -> float:
@@ -31,3 +36,12 @@ def test_a_daily_quota_renews_at_midnight() -> None:
 @pytest.mark.parametrize("day", [23, 24, 25, 29])
 def test_a_weekly_quota_renews_on_monday(day: int) -> None:
     assert next_monday_utc(at(2026, 11, day, 1)) == at(2026, 11, 30)
+
+
+@pytest.mark.parametrize(
+    ("code", "days"), [("DAILY_REQUEST_COUNT", 1), ("WEEKLY_REQUEST_COUNT", 7), ("", 31)]
+)
+def test_a_quota_renews_with_its_period(code: str, days: int) -> None:
+    wall = at(2026, 11, 25, 13)
+
+    assert 0 < quota_reset(code, wall) - wall <= days * 86_400

@@ -11,7 +11,13 @@ from kiro2api.errors import (
     TransferError,
     UpstreamError,
 )
-from kiro2api.gateway.outcome import STATUSES, answer_for, as_upstream_error, fault_text
+from kiro2api.gateway.outcome import (
+    STATUSES,
+    answer_for,
+    as_upstream_error,
+    fault_text,
+    too_long_text,
+)
 
 
 def test_every_kind_of_fault_has_a_status() -> None:
@@ -114,3 +120,12 @@ def test_bytes_that_are_no_frames_are_a_broken_stream() -> None:
 def test_other_errors_are_not_taken_for_faults_of_the_upstream() -> None:
     with pytest.raises(TypeError):
         as_upstream_error(KeyError("x"))
+
+
+def test_sizes_are_told_only_when_they_say_that_the_prompt_is_too_long() -> None:
+    texts = [too_long_text(300, 200), too_long_text(100, 200)]
+
+    assert texts == [
+        "prompt is too long: 300 tokens > 200 maximum",
+        "prompt is too long: the upstream refused about 100 tokens (estimated)",
+    ]

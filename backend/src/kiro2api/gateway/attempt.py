@@ -12,10 +12,10 @@ from kiro2api.errors import (
     TransferError,
     UpstreamError,
 )
-from kiro2api.gateway.calendar import next_midnight_utc, next_monday_utc, next_month_utc
+from kiro2api.gateway.calendar import quota_reset
 from kiro2api.gateway.conversation import conversation_id
 from kiro2api.gateway.ledger import AttemptNote, RequestRecord
-from kiro2api.gateway.outcome import STATUSES, as_upstream_error, fault_text
+from kiro2api.gateway.outcome import STATUSES, as_upstream_error, fault_text, too_long_text
 from kiro2api.gateway.ports import Chance, Clock, ReplySink, Transfer, Upstream
 from kiro2api.gateway.relay import relay
 from kiro2api.gateway.renewal import Renewal
@@ -89,7 +89,16 @@ class Gateway:
         """
         plan = RetryPlan(self.budget)
         try:
-            await Run(self, request, group, input_tokens, sink, record, plan).serve()
+            run = Run(
+                self,
+                request,
+                group=group,
+                input_tokens=input_tokens,
+                sink=sink,
+                record=record,
+                plan=plan,
+            )
+            await run.serve()
         finally:
             plan.close()
 
@@ -109,6 +118,7 @@ class Run:
         self,
         gateway: Gateway,
         request: ChatRequest,
+        *,
         group: str,
         input_tokens: int,
         sink: ReplySink,
@@ -417,19 +427,3 @@ class Run:
             now=now,
             jitter=gateway.chance.fraction(),
         )
-
-
-def too_long_text(input_tokens: int, window_tokens: int) -> str:
-    """Return the words that make agents compact; the numbers are said only when they agree."""
-    if input_tokens > window_tokens > 0:
-        return f"prompt is too long: {input_tokens} tokens > {window_tokens} maximum"
-    return f"prompt is too long: the upstream refused about {input_tokens} tokens (estimated)"
-
-
-def quota_reset(code: str, wall: float) -> float:
-    """Return the wall time at which the quota named by `code` renews; months by default."""
-    if code.startswith("DAILY"):
-        return next_midnight_utc(wall)
-    if code.startswith("WEEKLY"):
-        return next_monday_utc(wall)
-    return next_month_utc(wall)

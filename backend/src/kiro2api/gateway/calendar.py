@@ -21,3 +21,12 @@ def next_monday_utc(wall_s: float) -> float:
     """Return the first second of the next week, UTC, in seconds since the epoch."""
     midnight = datetime.fromtimestamp(next_midnight_utc(wall_s), UTC)
     return (midnight + timedelta(days=(7 - midnight.weekday()) % 7)).timestamp()
+
+
+def quota_reset(code: str, wall: float) -> float:
+    """Return the wall time at which the quota named by `code` renews; months by default."""
+    if code.startswith("DAILY"):
+        return next_midnight_utc(wall)
+    if code.startswith("WEEKLY"):
+        return next_monday_utc(wall)
+    return next_month_utc(wall)

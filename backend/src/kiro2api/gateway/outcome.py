@@ -84,6 +84,13 @@ def fault_text(error: UpstreamError) -> str:
     return f"{meaning}: {error.message}" if error.message else f"{meaning}."
 
 
+def too_long_text(input_tokens: int, window_tokens: int) -> str:
+    """Return the words that make agents compact; the numbers are said only when they agree."""
+    if input_tokens > window_tokens > 0:
+        return f"prompt is too long: {input_tokens} tokens > {window_tokens} maximum"
+    return f"prompt is too long: the upstream refused about {input_tokens} tokens (estimated)"
+
+
 def _for_upstream(error: UpstreamError) -> ErrorAnswer:
     status = STATUSES[error.kind]
     if not status:
