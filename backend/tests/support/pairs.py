@@ -1,6 +1,7 @@
 """Accounts that one test may spoil: a gateway with many groups of two accounts each."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import msgspec
@@ -56,8 +57,14 @@ class Pair(msgspec.Struct, frozen=True):
 
 @pytest.fixture(scope="session")
 def pairs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Iterator[Pair]]:
-    """The unused pairs of this test worker."""
-    with run_emulator() as emulator:
+    """The unused pairs of this test worker; there are always more."""
+    with ExitStack() as running:
+        yield _pairs(running, tmp_path_factory)
+
+
+def _pairs(running: ExitStack, folders: pytest.TempPathFactory) -> Iterator[Pair]:
+    while True:
+        emulator = running.enter_context(run_emulator())
         entries = []
         for group in GROUPS:
             for number in (1, 2):
@@ -65,9 +72,10 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Iterator[Pair]]:
                     f"{group}-{number}", rotation="same", access_lifetime_s=86_400
                 )
                 entries.append(account.auth_entry(name=account.name, group=group))
-        folder = tmp_path_factory.mktemp("pairs")
-        with run_gateway(folder, emulator, entries, KIRO_ADMIN_TOKEN=ADMIN) as gateway:
-            yield iter([Pair(gateway, group) for group in GROUPS])
+        gateway = running.enter_context(
+            run_gateway(folders.mktemp("pairs"), emulator, entries, KIRO_ADMIN_TOKEN=ADMIN)
+        )
+        yield from (Pair(gateway, group) for group in GROUPS)
 
 
 @pytest.fixture
