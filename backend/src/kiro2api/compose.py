@@ -13,7 +13,7 @@ import msgspec
 
 from kiro2api import __version__, logs
 from kiro2api.config import Installation, Settings, anchored, database_path
-from kiro2api.errors import RequestError, SetupError
+from kiro2api.errors import Kiro2apiError, RequestError, SetupError
 from kiro2api.gateway.attempt import Gateway, Limits
 from kiro2api.gateway.catalogue import Catalogue, restore_models
 from kiro2api.gateway.intake import Intake
@@ -111,7 +111,7 @@ async def _run(
         )
     )
     tasks = TaskOwner(lambda error: log_crash(error, "background"))
-    refreshes = TaskOwner(lambda error: log_crash(error, "refresh"))
+    refreshes = TaskOwner(_log_refresh_crash)
     roster = await _load_roster(store, endpoints, clock)
     renewal = Renewal(
         upstream=upstream,
@@ -302,6 +302,12 @@ def read_model_overrides(value: str, installation: Installation) -> Mapping[str,
 def log_crash(error: BaseException, where: str) -> None:
     """Log a bug with its traceback."""
     logs.write(LogEvent.REQUEST_CRASHED, request_id=where, exc_info=error)
+
+
+def _log_refresh_crash(error: BaseException) -> None:
+    # A login that is refused is no bug: whoever waits for the refresh tells of it.
+    if not isinstance(error, Kiro2apiError):
+        log_crash(error, "refresh")
 
 
 def _tell_of_store(store: Store) -> None:
