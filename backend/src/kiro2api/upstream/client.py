@@ -109,15 +109,33 @@ class CurlUpstream:
             return
         if code == 0:
             transfer.finish()
+        elif code == pycurl.E_ABORTED_BY_CALLBACK and not transfer.ended:
+            self._loop.call_soon(self._settle, transfer, detail)
+            return
         else:
-            error = transfer_error(
-                code,
-                detail,
-                origin=transfer.origin,
-                connect_timeout_s=self._options.connect_timeout_s,
-            )
-            transfer.fail(error)
+            transfer.fail(self._error(transfer, code, detail))
         self._release(transfer)
+
+    def _settle(self, transfer: CurlTransfer, detail: str) -> None:
+        """Send again what the server refused to take; what a reset has hit fails.
+
+        A reset ends all streams of the connection in one turn. When others live on, the server has
+        refused this one stream, because there were too many: it goes to another connection.
+        """
+        curl = transfer.curl
+        if curl is None or transfer.ended:
+            return
+        others = (other for other in self._live.values() if other is not transfer)
+        if any(o.connection == transfer.connection and not o.ended for o in others):
+            self._curls.remove(curl)
+            transfer.begin_again()
+            self._curls.add(curl)
+        else:
+            transfer.fail(self._error(transfer, pycurl.E_ABORTED_BY_CALLBACK, detail))
+
+    def _error(self, transfer: CurlTransfer, code: int, detail: str) -> TransferError:
+        limit_s = self._options.connect_timeout_s
+        return transfer_error(code, detail, origin=transfer.origin, connect_timeout_s=limit_s)
 
     def _on_end(self, transfer: CurlTransfer) -> None:
         # On the next turn: nothing may be taken out while libcurl is on the stack.

@@ -27,7 +27,8 @@ class CurlLoop:
         self._loop = asyncio.get_running_loop()
         self._on_done = on_done
         self._multi = pycurl.CurlMulti()
-        self._watched: dict[int, int] = {}
+        # What libcurl waits for, by file descriptor.
+        self.watched: dict[int, int] = {}
         self._timer: asyncio.Handle | None = None
         self._drain_asked = False
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._on_socket)
@@ -50,7 +51,7 @@ class CurlLoop:
     def close(self) -> None:
         """Close every connection; all handles have been removed before."""
         self._multi.close()
-        for fd in list(self._watched):
+        for fd in list(self.watched):
             self._watch(fd, 0)
         self._on_timer(-1)
 
@@ -58,7 +59,7 @@ class CurlLoop:
         self._watch(fd, 0 if what == pycurl.POLL_REMOVE else what & _BOTH)
 
     def _watch(self, fd: int, wanted: int) -> None:
-        had = self._watched.get(fd, 0)
+        had = self.watched.get(fd, 0)
         if wanted == had:
             return
         changed = wanted ^ had
@@ -73,9 +74,9 @@ class CurlLoop:
             else:
                 self._loop.remove_writer(fd)
         if wanted:
-            self._watched[fd] = wanted
+            self.watched[fd] = wanted
         else:
-            del self._watched[fd]
+            del self.watched[fd]
 
     def _on_timer(self, timeout_ms: int) -> None:
         if self._timer is not None:

@@ -34,9 +34,9 @@ class CurlTransfer:
         "_paused",
         "_quiet_since",
         "_received",
-        "_requests_sent",
         "_seen",
         "_waiter",
+        "connection",
         "curl",
         "headers",
         "idle_limit_s",
@@ -62,6 +62,8 @@ class CurlTransfer:
         self.origin = origin
         self.method = method
         self.multiplexed = False
+        # The local end of the connection that carried the request; None before it was sent.
+        self.connection: tuple[object, ...] | None = None
         self.status = 0
         self.headers: Mapping[str, str] = {}
         self.idle_limit_s = math.inf
@@ -75,7 +77,6 @@ class CurlTransfer:
         self._buffered_bytes = 0
         self._header_lines: list[bytes] = []
         self._headers_done = False
-        self._requests_sent = 0
         self._paused = False
         self._ended = False
         self._failure: TransferError | None = None
@@ -174,18 +175,20 @@ class CurlTransfer:
 
     # --------------------------------------------------------------------- libcurl's callbacks
 
-    def on_request(self, *_addresses: object) -> int:
+    def on_request(self, *ends: object) -> int:
         """Allow the first request of this transfer and forbid another.
 
         libcurl repeats a request by itself when a kept-alive connection is reset under it. The
         upstream may have begun to work, so whether to repeat is the retry loop's decision.
         """
-        self._requests_sent += 1
-        return int(pycurl.PREREQFUNC_OK if self._requests_sent == 1 else pycurl.PREREQFUNC_ABORT)
+        if self.connection is not None:
+            return int(pycurl.PREREQFUNC_ABORT)
+        self.connection = ends
+        return int(pycurl.PREREQFUNC_OK)
 
     def on_header(self, line: bytes) -> None:
         """Take one line of the head; what a proxy said before the request is not ours."""
-        if self._headers_done or self._requests_sent == 0:
+        if self._headers_done or self.connection is None:
             return
         self._received += 1
         if line.startswith(b"HTTP/"):
@@ -213,6 +216,15 @@ class CurlTransfer:
         return None
 
     # -------------------------------------------------------------------------- the client
+
+    @property
+    def ended(self) -> bool:
+        """True when nothing more will come."""
+        return self._ended
+
+    def begin_again(self) -> None:
+        """Allow the request once more: the server has said that it did not take it."""
+        self.connection = None
 
     def finish(self) -> None:
         """Note that libcurl has seen the whole answer."""
