@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
-from tests.e2e.wiretap import Exchange, Wiretap
 from tests.support.gateway import KEY, RunningGateway
 from tests.support.sse import check_anthropic_stream
+from tests.support.wiretap import Exchange, Wiretap
 
 PROGRAM = os.environ.get("CLAUDE_CODE", "")
 LIMIT_S = 50.0

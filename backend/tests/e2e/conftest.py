@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.claude_code import PROGRAM, ClaudeCode, StartClaude
-from tests.e2e.wiretap import tapped
 from tests.support.gateway import RunningGateway
+from tests.support.wiretap import tapped
 
 
 @pytest.fixture

@@ -69,7 +69,10 @@ class Wiretap:
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
-                self._connections.append(_Connection(client, self._target))
+                connection = _Connection(client, self._target)
+                # Known before its first byte: whoever has read an answer finds it here.
+                self._connections.append(connection)
+                connection.start()
 
 
 class _Connection:
@@ -83,6 +86,9 @@ class _Connection:
             threading.Thread(target=_pump, args=(client, server, self._asked)),
             threading.Thread(target=_pump, args=(server, client, self._answered)),
         ]
+
+    def start(self) -> None:
+        """Relay until one side is done."""
         for thread in self._threads:
             thread.start()
 
