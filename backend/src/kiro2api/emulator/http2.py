@@ -15,6 +15,7 @@ from kiro2api.emulator.http1 import MAX_BODY_BYTES, Serve, make_request
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _WINDOW_BYTES = 16 * 1024 * 1024
+_MAX_HEADERS_BYTES = 256 * 1024
 # A stream with more than this waiting for the client's window counts as slow.
 _QUEUE_HIGH_BYTES = 64 * 1024
 
@@ -31,11 +32,14 @@ class Http2Connection:
         config = h2.config.H2Configuration(client_side=False, header_encoding="utf-8")
         self.wire = h2.connection.H2Connection(config=config)
         self._streams: dict[int, _Incoming | Http2Exchange] = {}
-        self.wire.local_settings.update(
-            {
+        # Settings given at birth: changed later, they would count only once acknowledged.
+        self.wire.local_settings = h2.settings.Settings(
+            client=False,
+            initial_values={
                 h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS: max_streams,
                 h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: _WINDOW_BYTES,
-            }
+                h2.settings.SettingCodes.MAX_HEADER_LIST_SIZE: _MAX_HEADERS_BYTES,
+            },
         )
         self.wire.initiate_connection()
         self.wire.increment_flow_control_window(_WINDOW_BYTES)

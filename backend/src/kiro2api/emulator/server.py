@@ -25,6 +25,7 @@ from kiro2api.protocol.wire import json
 
 _BACKLOG = 1024
 _WRITE_HIGH_BYTES = 64 * 1024
+_LAST_TURNS = 5
 
 
 class Tls(StrEnum):
@@ -84,12 +85,13 @@ class Emulator:
         self._connections: set[_Listener] = set()
         self._accepted = 0
         self._stack = contextlib.AsyncExitStack()
+        self._is_closing = False
 
     async def __aenter__(self) -> Self:
         """Start to listen."""
         await self._stack.__aenter__()
         self._group = await self._stack.enter_async_context(asyncio.TaskGroup())
-        self._stack.callback(self._stop_tasks)
+        self._stack.push_async_callback(self._stop)
         context = self._context()
         loop = asyncio.get_running_loop()
         server = await loop.create_server(
@@ -114,6 +116,11 @@ class Emulator:
         """Return the number of the next connection."""
         self._accepted += 1
         return self._accepted
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether connections that come now come too late."""
+        return self._is_closing
 
     @property
     def max_streams(self) -> int:
@@ -162,10 +169,14 @@ class Emulator:
                     Path(options.ca_file).write_bytes(made.authority)
                 return tls.self_signed_context(made, alpn=options.alpn)
 
-    def _stop_tasks(self) -> None:
+    async def _stop(self) -> None:
+        self._is_closing = True
         for connection in list(self._connections):
             connection.stop()
         self._cancel_tasks()
+        # Transports tell of their end, and late ones of their start, in the loop's next turns.
+        for _ in range(_LAST_TURNS):
+            await asyncio.sleep(0)
 
     def _cancel_tasks(self) -> None:
         for task in list(self._tasks):
@@ -186,6 +197,9 @@ class _Listener(asyncio.Protocol):
         """Take the connection; ALPN may have settled which HTTP it speaks."""
         # uvloop's transports have the methods, but not the base class.
         writable = cast(asyncio.Transport, transport)
+        if self._emulator.is_closing:
+            writable.abort()
+            return
         self._connections.add(self)
         self._transport = writable
         writable.set_write_buffer_limits(high=_WRITE_HIGH_BYTES)
