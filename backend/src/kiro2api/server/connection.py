@@ -129,12 +129,14 @@ class GatewayProtocol(HttpToolsProtocol):
 
     # ------------------------------------------------------------------------------- transport
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(  # type: ignore[override]  # as uvicorn does: always a whole transport
+        self, transport: asyncio.Transport
+    ) -> None:
         """Take the connection; uvicorn gets our view of it."""
         super().connection_made(transport)
         self._raw = transport
-        # It has what uvicorn uses of a transport, and no more.
-        self.transport = EdgeTransport(transport, self.close)  # type: ignore[assignment]
+        edge = EdgeTransport(transport, self.close)
+        self.transport = edge  # type: ignore[assignment]  # it has all that uvicorn uses of one
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the app at once."""
@@ -251,7 +253,7 @@ class GatewayProtocol(HttpToolsProtocol):
                 raise ValueError(_TOO_LARGE)
         self._phase = _Phase.BODY
         self._unwanted_bytes = 0
-        self.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]
+        self.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]  # our own
         super().on_headers_complete()
         if self._state.draining:
             self.cycle.keep_alive = False
