@@ -4,12 +4,30 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Literal, Protocol, Self
 
-import structlog
+
+@contextmanager
+def _absent(module: str) -> Iterator[None]:
+    """Let what is imported inside of the block find no such module, unless it is there already."""
+    is_there = module in sys.modules
+    if not is_there:
+        sys.modules[module] = None  # type: ignore[assignment] # how Python itself says "absent"
+    try:
+        yield
+    finally:
+        if not is_there:
+            del sys.modules[module]
+
+
+# Where rich is installed structlog imports it at once, for a kind of traceback that is not used
+# here: a tenth of the time that the program takes to start.
+with _absent("rich"):
+    import structlog
 
 MASK = "***"
 # Shorter values would blot out ordinary words and numbers.
