@@ -25,7 +25,8 @@ from kiro2api.protocol.wire import json
 
 _BACKLOG = 1024
 _WRITE_HIGH_BYTES = 64 * 1024
-_LAST_TURNS = 5
+# Transports tell of their start and their end in later turns of the loop.
+_TURNS = 5
 
 
 class Tls(StrEnum):
@@ -91,7 +92,6 @@ class Emulator:
         """Start to listen."""
         await self._stack.__aenter__()
         self._group = await self._stack.enter_async_context(asyncio.TaskGroup())
-        self._stack.push_async_callback(self._stop)
         context = self._context()
         loop = asyncio.get_running_loop()
         server = await loop.create_server(
@@ -101,7 +101,7 @@ class Emulator:
             ssl=context,
             backlog=_BACKLOG,
         )
-        self._stack.callback(server.close)
+        self._stack.push_async_callback(self._stop, server)
         port = server.sockets[0].getsockname()[1]
         scheme = "http" if context is None else "https"
         host = f"[{self._options.host}]" if ":" in self._options.host else self._options.host
@@ -169,14 +169,16 @@ class Emulator:
                     Path(options.ca_file).write_bytes(made.authority)
                 return tls.self_signed_context(made, alpn=options.alpn)
 
-    async def _stop(self) -> None:
+    async def _stop(self, server: asyncio.Server) -> None:
+        """Stop to listen, break off what runs, and wait until all of it has been told."""
         self._is_closing = True
+        # A connection that is being accepted while the listener closes would never be closed.
+        await _turns()
+        server.close()
         for connection in list(self._connections):
             connection.stop()
         self._cancel_tasks()
-        # Transports tell of their end, and late ones of their start, in the loop's next turns.
-        for _ in range(_LAST_TURNS):
-            await asyncio.sleep(0)
+        await _turns()
 
     def _cancel_tasks(self) -> None:
         for task in list(self._tasks):
@@ -255,6 +257,11 @@ class _Listener(asyncio.Protocol):
         else:
             self._http = Http1Connection(transport, number, serve)
         return self._http
+
+
+async def _turns() -> None:
+    for _ in range(_TURNS):
+        await asyncio.sleep(0)
 
 
 def _cancel(task: asyncio.Task[None]) -> None:
