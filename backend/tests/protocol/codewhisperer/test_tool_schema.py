@@ -168,6 +168,13 @@ def test_a_reference_at_the_root_is_unfolded() -> None:
     assert normal({"$ref": "#/$defs/In", "$defs": {"In": target}}) == target
 
 
+def test_a_definition_that_is_used_twice_is_unfolded_twice() -> None:
+    used, path = {"$ref": "#/$defs/Path"}, {"type": "string", "minLength": 1}
+    schema = root(properties={"p": used, "q": used}, **{"$defs": {"Path": path}})
+
+    assert normal(schema) == root(properties={"p": path, "q": path})
+
+
 def test_what_stands_beside_a_reference_counts() -> None:
     schema = root(
         properties={
