@@ -38,7 +38,6 @@ from kiro2api.upstream.easy import UpstreamOptions
 CLIENT_KEY_PURPOSE = "client key"
 # A refresh that is cut off loses the login when the upstream has rotated it already.
 REFRESH_GRACE_S = 5.0
-DRAIN_MESSAGE = "The gateway is stopping; send the request again."
 
 
 class SystemClock:
@@ -176,7 +175,7 @@ async def _run(
 
     async def on_drain_limit() -> None:
         logs.write(LogEvent.DRAIN_LIMIT_REACHED, streams=len(app.streams))
-        await app.streams.fail_all(DRAIN_MESSAGE)
+        app.stop_running()
 
     try:
         await serve(

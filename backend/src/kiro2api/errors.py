@@ -3,6 +3,7 @@
 Kiro2apiError
 ├── RequestError          the caller must change the request
 ├── NoAccountError        time must pass, or the operator must add an account
+├── BusyError             the program takes no more work, or is stopping: time must pass
 ├── UpstreamError         the upstream failed in one of the ways of `FaultKind`
 ├── FramingError          the bytes of an event stream are not frames: the stream is lost
 ├── TransferError         an outbound HTTP call ended without an answer
@@ -65,6 +66,15 @@ class NoAccountError(Kiro2apiError):
     """
 
     def __init__(self, message: str, *, retry_after_s: float | None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.retry_after_s = retry_after_s
+
+
+class BusyError(Kiro2apiError):
+    """The program cannot serve the request now, for reasons of its own; a retry may find it able."""
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
         super().__init__(message)
         self.message = message
         self.retry_after_s = retry_after_s

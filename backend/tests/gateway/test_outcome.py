@@ -3,6 +3,7 @@
 import pytest
 
 from kiro2api.errors import (
+    BusyError,
     FaultKind,
     FramingError,
     NoAccountError,
@@ -15,6 +16,7 @@ from kiro2api.gateway.outcome import (
     STATUSES,
     answer_for,
     as_upstream_error,
+    failure_for,
     fault_text,
     too_long_text,
 )
@@ -129,3 +131,29 @@ def test_sizes_are_told_only_when_they_say_that_the_prompt_is_too_long() -> None
         "prompt is too long: 300 tokens > 200 maximum",
         "prompt is too long: the upstream refused about 100 tokens (estimated)",
     ]
+
+
+def test_a_busy_gateway_says_when_to_come_again() -> None:
+    answer = answer_for(BusyError("The gateway is stopping.", retry_after_s=5.0))
+
+    assert (answer.status, answer.code, answer.retry_after_s) == (503, "busy", 5.0)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (UpstreamError(FaultKind.CONTEXT_TOO_LONG, "why"), FaultKind.CONTEXT_TOO_LONG),
+        (NoAccountError("all rest", retry_after_s=3.0), FaultKind.RATE_LIMITED),
+        (BusyError("stopping", retry_after_s=5.0), FaultKind.OVERLOADED),
+        (RequestError("wrong"), FaultKind.BAD_REQUEST),
+        (RuntimeError("a bug"), FaultKind.UNKNOWN),
+    ],
+)
+def test_inside_a_stream_an_error_has_the_kind_of_its_status(
+    error: Exception, kind: FaultKind
+) -> None:
+    assert failure_for(error).kind is kind
+
+
+def test_inside_a_stream_a_bug_is_not_told_to_the_client() -> None:
+    assert "secret" not in failure_for(RuntimeError("secret")).message

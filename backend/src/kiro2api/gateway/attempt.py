@@ -1,5 +1,7 @@
 """One client request through accounts: choose, call, relay, and what follows a failure."""
 
+import asyncio
+
 import msgspec
 
 from kiro2api import logs
@@ -231,6 +233,9 @@ class Run:
             gateway.roster.trials.add(entry.id)
         try:
             await self._attempt(entry, note)
+        except asyncio.CancelledError:
+            note.cause = "given_up"
+            raise
         finally:
             note.ms = (gateway.clock.monotonic() - started) * 1000
             entry.hold(-1)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from kiro2api.errors import (
+    BusyError,
     FaultKind,
     FramingError,
     NoAccountError,
@@ -12,6 +13,7 @@ from kiro2api.errors import (
     UpstreamError,
 )
 from kiro2api.protocol.chat.answer import ErrorAnswer
+from kiro2api.protocol.chat.events import Failure
 
 # The status of the last failure, when no account was left. 0: the upstream's own, if it is a 5xx.
 STATUSES: Mapping[FaultKind, int] = {
@@ -32,6 +34,13 @@ STATUSES: Mapping[FaultKind, int] = {
     FaultKind.SIGNATURE_INVALID: 400,
     FaultKind.BROKEN_STREAM: 502,
     FaultKind.UNKNOWN: 502,
+}
+# How a status is called where none can be sent any more, inside a stream.
+_KINDS = {
+    400: FaultKind.BAD_REQUEST,
+    404: FaultKind.MODEL_UNAVAILABLE,
+    429: FaultKind.RATE_LIMITED,
+    503: FaultKind.OVERLOADED,
 }
 _PASSED_ON = {500: 500, 502: 502, 503: 503, 504: 504, 408: 504}
 
@@ -66,6 +75,8 @@ def answer_for(error: Exception) -> ErrorAnswer:
             return ErrorAnswer(
                 status, error.message, code="no_account", retry_after_s=error.retry_after_s
             )
+        case BusyError():
+            return ErrorAnswer(503, error.message, code="busy", retry_after_s=error.retry_after_s)
         case UpstreamError():
             return _for_upstream(error)
         case StoreError():
@@ -74,6 +85,13 @@ def answer_for(error: Exception) -> ErrorAnswer:
             return ErrorAnswer(
                 500, "The gateway failed; its log has the cause under this request id."
             )
+
+
+def failure_for(error: Exception) -> Failure:
+    """Return what the client is told about `error` inside a stream."""
+    answer = answer_for(error)
+    kind = answer.kind or _KINDS.get(answer.status, FaultKind.UNKNOWN)
+    return Failure(kind, answer.message)
 
 
 def fault_text(error: UpstreamError) -> str:

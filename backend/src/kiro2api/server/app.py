@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from kiro2api.errors import Kiro2apiError, RequestError
+from kiro2api.errors import BusyError, Kiro2apiError, RequestError
 from kiro2api.gateway.attempt import Gateway
 from kiro2api.gateway.ledger import RequestRecord
 from kiro2api.gateway.ports import Clock
@@ -17,7 +17,7 @@ from kiro2api.protocol.dialect import ANTHROPIC, OPENAI_CHAT, Dialect
 from kiro2api.protocol.tokens import estimate
 from kiro2api.protocol.wire.json import encode
 from kiro2api.server.accounts import send_accounts
-from kiro2api.server.chat import ChatEndpoint
+from kiro2api.server.chat import BUSY_RETRY_S, ChatEndpoint
 from kiro2api.server.errors import UNAUTHORIZED, send_error
 from kiro2api.server.exchange import ClientGoneError, Exchange, Receive, Scope, Send
 from kiro2api.server.health import send_health, send_readiness
@@ -25,9 +25,6 @@ from kiro2api.server.keys import ClientKeys
 from kiro2api.server.models import send_model, send_models
 from kiro2api.server.routes import METHODS, OPEN, Endpoint, Route, looks_anthropic, parse_path
 from kiro2api.server.streams import OpenStreams, StreamLimits
-
-# What a client that met the limit of streams is told to wait.
-BUSY_RETRY_S = 5.0
 
 
 class AppOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,6 +83,10 @@ class DataPlane:
             record.is_partial = True
         finally:
             self._note(exchange, route, record)
+
+    def stop_running(self) -> None:
+        """End every chat request that still runs with an error that says so."""
+        self._chat.stop_running()
 
     async def _guarded(
         self, exchange: Exchange, route: Route | None, dialect: Dialect, record: RequestRecord
@@ -163,12 +164,9 @@ class DataPlane:
         self, exchange: Exchange, dialect: Dialect, record: RequestRecord
     ) -> None:
         if self.draining or self.in_flight >= self._options.max_streams:
+            record.failed("stopping" if self.draining else "busy")
             why = "is stopping" if self.draining else "serves as many requests as it may"
-            busy = ErrorAnswer(
-                503, f"The gateway {why}; retry.", code="busy", retry_after_s=BUSY_RETRY_S
-            )
-            await send_error(exchange, dialect, busy, record)
-            return
+            raise BusyError(f"The gateway {why}; retry.", retry_after_s=BUSY_RETRY_S)
         self.in_flight += 1
         try:
             await self._chat.serve(exchange, dialect, record.group, record)

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from kiro2api.errors import FaultKind
 from kiro2api.gateway.ports import Clock
 from kiro2api.protocol.chat.answer import ReplyHead
 from kiro2api.protocol.chat.events import CONTENT_EVENTS, Begin, Failure, StreamEvent
@@ -166,10 +165,3 @@ class OpenStreams:
                         await sink.keep_alive(self._limits)
                     except Exception as error:  # noqa: BLE001 - one stream must not end the sweep
                         self._on_error(error)
-
-    async def fail_all(self, message: str) -> None:
-        """End every open stream with an error event: the program stops before they are done."""
-        for sink in tuple(self._sinks):
-            if not sink.ended and sink.sending_since is None:
-                await sink.deliver([Failure(FaultKind.OVERLOADED, message)])
-                await sink.finish()
