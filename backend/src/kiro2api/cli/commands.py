@@ -1,6 +1,7 @@
 """The commands beside `serve`."""
 
 import asyncio
+import sys
 from typing import Annotated
 
 import typer
@@ -22,10 +23,10 @@ config = typer.Typer(help="Settings.")
 app.add_typer(keys, name="keys")
 app.add_typer(config, name="config")
 
-_PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+_PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
-@app.command(context_settings=_PASS_ON)
+@app.command(context_settings={**_PASS_ON, "help_option_names": []})
 def serve(context: typer.Context) -> None:
     """Serve clients (also the meaning of no command); `serve --help` lists the flags."""
     serve_command(context.args)
@@ -33,7 +34,12 @@ def serve(context: typer.Context) -> None:
 
 @app.command(context_settings=_PASS_ON)
 def emulator(context: typer.Context) -> None:
-    """Run the built-in fake upstream; prints its URL as one JSON line."""
+    """Run the built-in fake upstream; prints its URL as one JSON line.
+
+    Options, each followed by its value: --host, --port (0: a free one), --profile, --seed,
+    --accounts (JSON), --tls (off, self-signed, files), --ca-file, --certificate-file, --key-file,
+    --alpn, --max-streams.
+    """
     from kiro2api.emulator.__main__ import main as emulator_main
 
     emulator_main(context.args)
@@ -61,6 +67,7 @@ def keys_reset() -> None:
         )
     installation = find_installation(compose.environment())
     print(asyncio.run(compose.reset_client_key(settings, installation)))
+    print("A gateway that is running takes it from its next start on.", file=sys.stderr)
 
 
 @config.command("print")
