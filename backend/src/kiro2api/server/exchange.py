@@ -49,7 +49,7 @@ class Exchange:
                 compressed.
             ClientGoneError: the client left before the end.
         """
-        if self.headers.get("content-encoding", "identity").lower() != "identity":
+        if self.headers.get("content-encoding", "").lower() not in ("", "identity"):
             raise RequestError(
                 "Compressed request bodies are not supported: send the JSON as it is.",
                 status=415,
