@@ -188,5 +188,9 @@ def test_a_refusal_shows_no_secret() -> None:
     assert error.message == "*** of *** is unknown"
 
 
+def test_the_code_of_a_refusal_shows_no_secret_either() -> None:
+    assert refusal(400, {"error": "jane@example.com"}).code == "***"
+
+
 def test_a_refreshed_login_shows_no_secret() -> None:
     assert repr(Refreshed("aoaSECRET", "aorSECRET", 1.0, "arn:SECRET")) == "Refreshed()"

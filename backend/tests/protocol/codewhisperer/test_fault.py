@@ -315,6 +315,17 @@ def test_the_message_has_no_secrets() -> None:
     assert error.message == "User *** of arn:***"
 
 
+@pytest.mark.parametrize("member", ["reason", "__type"])
+def test_the_code_has_no_secrets_either(member: str) -> None:
+    error = classify(429, {}, json.dumps({"message": "m", member: "jane@example.com"}).encode())
+
+    assert error.code == "***"
+
+
+def test_a_long_code_is_cut() -> None:
+    assert len(classify(400, {}, json.dumps({"reason": "A" * 5000}).encode()).code) == 100
+
+
 def test_a_long_message_is_cut_and_its_lines_joined() -> None:
     error = classify(400, {}, json.dumps({"message": "word\r\n" * 1000}).encode())
 

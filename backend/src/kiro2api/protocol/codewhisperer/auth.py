@@ -10,7 +10,13 @@ import msgspec
 from kiro2api.errors import FaultKind, RequestError, UpstreamError
 from kiro2api.protocol.codewhisperer.credential import AuthKind, Credential
 from kiro2api.protocol.codewhisperer.endpoints import Endpoints, oidc_base, social_login_base
-from kiro2api.protocol.codewhisperer.fault import ErrorWords, classify, masked_message, read_words
+from kiro2api.protocol.codewhisperer.fault import (
+    ErrorWords,
+    classify,
+    masked_code,
+    masked_message,
+    read_words,
+)
 from kiro2api.protocol.wire.http import HttpAnswer, HttpCall
 from kiro2api.protocol.wire.json import decode, encode
 
@@ -114,7 +120,7 @@ def _refusal(answer: HttpAnswer) -> UpstreamError:
         _kind(answer, code),
         masked_message(words, answer.status),
         status=answer.status,
-        code=code or words.reason or words.name,
+        code=masked_code(code, words),
         retry_after_s=words.retry_after_s,
     )
 

@@ -17,6 +17,7 @@ from kiro2api.protocol.wire.json import decode
 
 _MAX_MESSAGE_CHARS = 1000
 _MAX_EVIDENCE_CHARS = 4096
+_MAX_CODE_CHARS = 100
 
 # A reason is a closed word of the service: wherever it stands, it means the same.
 _REASONS: Mapping[str, FaultKind] = {
@@ -199,7 +200,7 @@ def _decide(status: int, words: ErrorWords) -> UpstreamError:
         kind,
         masked_message(words, status),
         status=status,
-        code=code or words.reason or words.name,
+        code=masked_code(code, words),
         retry_after_s=waits_s,
     )
 
@@ -229,6 +230,12 @@ def masked_message(words: ErrorWords, status: int) -> str:
     text = words.message or ("" if words.is_page else words.text)
     text = mask(" ".join(text[:_MAX_EVIDENCE_CHARS].split()))[:_MAX_MESSAGE_CHARS]
     return text or f"HTTP {status} without a message"
+
+
+def masked_code(code: str, words: ErrorWords) -> str:
+    """Return `code`, or the word of the upstream's own that names the failure, without secrets."""
+    # A word of the upstream's reaches clients as the message does, and need not be a word.
+    return mask(code or words.reason or words.name)[:_MAX_CODE_CHARS]
 
 
 def read_words(headers: Mapping[str, str], body: bytes) -> ErrorWords:
