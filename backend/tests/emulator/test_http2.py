@@ -1,7 +1,6 @@
 """HTTP/2 on the wire, judged by libcurl and by the h2 library as a client."""
 
 import socket
-from io import BytesIO
 from urllib.parse import urlsplit
 
 import h2.config
@@ -15,28 +14,9 @@ import pytest
 from kiro2api.protocol.wire import json
 from kiro2api.protocol.wire.eventstream import FrameDecoder
 from tests.support.emulator import EmulatedAccount, RunningEmulator
-from tests.support.emulator_calls import bearer, body
+from tests.support.emulator_calls import bearer, body, curl
 
 HTTP2 = {True: pycurl.CURL_HTTP_VERSION_2TLS, False: pycurl.CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE}
-
-
-def curl(emulator: RunningEmulator, account: EmulatedAccount, version: int) -> bytes:
-    """Return the body of the answer to a generation call."""
-    got = BytesIO()
-    handle = pycurl.Curl()
-    handle.setopt(pycurl.URL, f"{emulator.url}/generateAssistantResponse")
-    handle.setopt(pycurl.HTTP_VERSION, version)
-    handle.setopt(pycurl.PROXY, "")
-    handle.setopt(pycurl.HTTPHEADER, [f"{n}: {v}" for n, v in bearer("tok").items()])
-    handle.setopt(pycurl.POSTFIELDS, json.encode(body(arn=account.profile_arn)))
-    handle.setopt(pycurl.WRITEDATA, got)
-    if emulator.ca_file:
-        handle.setopt(pycurl.CAINFO, emulator.ca_file)
-    try:
-        handle.perform()
-    finally:
-        handle.close()
-    return got.getvalue()
 
 
 class Client:

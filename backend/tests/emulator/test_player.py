@@ -103,7 +103,7 @@ def test_what_the_emulator_broke_off_is_not_blamed_on_the_client(
 def test_paced_streams_have_all_their_frames_and_take_their_time(
     emulator: RunningEmulator, account: EmulatedAccount
 ) -> None:
-    emulator.queue(paced={"events": 5, "every_s": 0.02, "text": "x"}, times=0)
+    emulator.queue(paced={"events": 5, "every_s": 0.05, "text": "x"}, times=0)
     began = time.monotonic()
     connections = [start(emulator, account) for _ in range(8)]
     answers = [connection.getresponse().read() for connection in connections]
@@ -113,7 +113,34 @@ def test_paced_streams_have_all_their_frames_and_take_their_time(
 
     assert {answer.count(b"assistantResponseEvent") for answer in answers} == {5}
     assert all(answer.count(b"meteringEvent") == 1 for answer in answers)
-    assert 0.1 <= took < 0.5
+    # One after the other they would take more than 2 s.
+    assert 0.25 <= took < 2.0
+
+
+@pytest.mark.parametrize(
+    ("cut", "largest"), [({"how": "bytes", "size": 7}, 7), ({"how": "merged"}, 10_000)]
+)
+def test_each_write_leaves_on_its_own(
+    tls_emulator: RunningEmulator, cut: dict[str, object], largest: int
+) -> None:
+    account = tls_emulator.add_account("a", access_token="tok")
+    tls_emulator.queue(scenario="text_by_character", cut=cut)
+    connection = start(tls_emulator, account)
+    # A TLS record is read alone, so what one read brings is what one write sent.
+    reads = read_records(connection)
+    connection.close()
+
+    sizes = [int(read.partition(b"\r\n")[0], 16) for read in reads if read[:1] != b"0"]
+    assert max(sizes) <= largest
+    assert len(sizes) == -(-sum(sizes) // largest)
+
+
+def read_records(connection: http.client.HTTPConnection) -> list[bytes]:
+    """Return what each read brings after the head, up to the last chunk."""
+    reads: list[bytes] = []
+    while not reads or not reads[-1].endswith(b"0\r\n\r\n"):
+        reads.append(connection.sock.recv(65536))
+    return reads[1:]
 
 
 def test_a_burst_comes_at_once(emulator: RunningEmulator, account: EmulatedAccount) -> None:

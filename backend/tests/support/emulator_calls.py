@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from http.client import HTTPConnection
+from io import BytesIO
 from typing import Any
 
 import msgspec
+import pycurl
 
 from kiro2api.protocol.wire import json
 from kiro2api.protocol.wire.eventstream import Frame, FrameDecoder
@@ -153,3 +155,22 @@ def refresh(emulator: RunningEmulator, token: str) -> Reply:
     data = json.encode({"refreshToken": token})
     headers = {"content-type": "application/json"}
     return fetch(emulator, "POST", "/refreshToken", data, headers)
+
+
+def curl(emulator: RunningEmulator, account: EmulatedAccount, version: int) -> bytes:
+    """Return the body of the answer to a generation call by libcurl, in that version of HTTP."""
+    got = BytesIO()
+    handle = pycurl.Curl()
+    handle.setopt(pycurl.URL, f"{emulator.url}/generateAssistantResponse")
+    handle.setopt(pycurl.HTTP_VERSION, version)
+    handle.setopt(pycurl.PROXY, "")
+    handle.setopt(pycurl.HTTPHEADER, [f"{n}: {v}" for n, v in bearer("tok").items()])
+    handle.setopt(pycurl.POSTFIELDS, json.encode(body(arn=account.profile_arn)))
+    handle.setopt(pycurl.WRITEDATA, got)
+    if emulator.ca_file:
+        handle.setopt(pycurl.CAINFO, emulator.ca_file)
+    try:
+        handle.perform()
+    finally:
+        handle.close()
+    return got.getvalue()

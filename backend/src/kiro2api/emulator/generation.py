@@ -259,17 +259,16 @@ def _sealed(total: int, headers_length: int, rest: bytes) -> bytes:
 
 def _cut(ops: list[Op], cut: Cut) -> list[Op]:
     match cut.how:
-        case CutHow.FRAMES if cut.pause_s <= 0:
-            return ops
         case CutHow.FRAMES:
-            return list(_with_pauses(ops, cut.pause_s))
+            resliced = ops
         case CutHow.MERGED:
-            return list(_with_pauses(_resliced(ops, lambda run: [b"".join(run)]), cut.pause_s))
+            resliced = _resliced(ops, lambda run: [b"".join(run)])
         case CutHow.BYTES:
             size = max(1, cut.size)
-            return list(_with_pauses(_resliced(ops, lambda run: _every(run, size)), cut.pause_s))
+            resliced = _resliced(ops, lambda run: _every(run, size))
         case CutHow.INSIDE:
-            return list(_with_pauses(_resliced(ops, _inside), cut.pause_s))
+            resliced = _resliced(ops, _inside)
+    return list(_with_pauses(resliced, cut.pause_s)) if cut.pause_s > 0 else resliced
 
 
 def _with_pauses(ops: list[Op], pause_s: float) -> Iterator[Op]:

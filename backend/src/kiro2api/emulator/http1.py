@@ -29,14 +29,10 @@ def make_request(
 
 def reset_transport(transport: asyncio.Transport) -> None:
     """Break the TCP connection off with a reset, whatever was still to be sent."""
-    # A duplicate, because the event loop lends its socket for reading only.
-    handle = transport.get_extra_info("socket")
-    if handle is not None:
-        with (
-            handle.dup()
-            if hasattr(handle, "dup")
-            else socket.fromfd(handle.fileno(), socket.AF_INET, socket.SOCK_STREAM) as own
-        ):
+    lent = transport.get_extra_info("socket")
+    if lent is not None:
+        # A duplicate: what the event loop lends is for looking at only.
+        with lent.dup() as own:
             own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
     transport.abort()
 

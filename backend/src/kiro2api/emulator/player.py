@@ -11,6 +11,7 @@ from kiro2api.emulator.world import World
 
 # Streams that are due within this time are served by one wake-up.
 _TICK_S = 0.001
+_GOLDEN = 0.618034
 
 
 async def play(ops: Sequence[Op], exchange: Exchange, world: World) -> None:
@@ -21,6 +22,8 @@ async def play(ops: Sequence[Op], exchange: Exchange, world: World) -> None:
         match op:
             case Write(data=data):
                 exchange.write(data)
+                # The loop joins what is written in one turn of it: each write gets its own.
+                await asyncio.sleep(0)
                 await exchange.drain()
             case Wait(s=s):
                 await asyncio.sleep(s)
@@ -76,7 +79,9 @@ class Wheel:
             stream.exchange.end()
             return
         loop = asyncio.get_running_loop()
-        self._push(loop.time() + stream.every_s, stream)
+        # Streams that start together do not beat together: real ones never do.
+        phase = self._added * _GOLDEN % 1.0
+        self._push(loop.time() + stream.every_s * (1.0 + phase), stream)
         self._arm(loop)
         await stream.done.wait()
 
