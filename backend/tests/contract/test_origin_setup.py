@@ -70,7 +70,6 @@ def database_logged(gateway: RunningGateway) -> str:
     [
         ("./kiro2api", "kiro2api/backend"),
         ("backend/kiro2api", "kiro2api"),
-        ("kiro2api/backend/kiro2api", "."),
         ("./link", "."),
         ("folder/backend/../backend/kiro2api", "."),
         ("{launcher}", "/"),
