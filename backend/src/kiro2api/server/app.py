@@ -180,7 +180,8 @@ class DataPlane:
         answer = ErrorAnswer(
             405, f"{exchange.method} is not possible here; use {allowed}.", code="wrong_method"
         )
-        await send_error(exchange, dialect, answer, record)
+        allow = (b"allow", allowed.encode())
+        await send_error(exchange, dialect, answer, record, headers=(allow,))
 
     def _holder(self, exchange: Exchange, route: Route | None) -> str | None:
         holder = self._clients.holder(exchange.headers)

@@ -1,5 +1,7 @@
 """Errors on their way out: each in the dialect of the caller, with the request id."""
 
+from collections.abc import Sequence
+
 from kiro2api.gateway.ledger import RequestRecord
 from kiro2api.gateway.outcome import answer_for
 from kiro2api.protocol.chat.answer import ErrorAnswer
@@ -15,13 +17,18 @@ UNAUTHORIZED = ErrorAnswer(
 
 
 async def send_error(
-    exchange: Exchange, dialect: Dialect, error: ErrorAnswer | Exception, record: RequestRecord
+    exchange: Exchange,
+    dialect: Dialect,
+    error: ErrorAnswer | Exception,
+    record: RequestRecord,
+    *,
+    headers: Sequence[tuple[bytes, bytes]] = (),
 ) -> None:
-    """Answer with `error`; nothing is sent when the status is out already."""
+    """Answer with `error`, and `headers` of its own; nothing when the status is out already."""
     answer = answer_for(error) if isinstance(error, Exception) else error
     if not record.outcome:
         record.failed(answer.kind or answer.code or str(answer.status))
     if exchange.started:
         return
     rendered = dialect.render_error(answer, exchange.request_id)
-    await exchange.answer(rendered.status, rendered.body, (JSON_TYPE, *rendered.headers))
+    await exchange.answer(rendered.status, rendered.body, (JSON_TYPE, *rendered.headers, *headers))
