@@ -180,6 +180,16 @@ def test_wrong_options_end_the_program_with_one_sentence(options: list[str], say
     assert "Traceback" not in done.stderr
 
 
+def test_a_port_that_is_taken_ends_the_program_with_one_sentence() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, "-m", "kiro2api.emulator", "--port", port]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"The emulator cannot listen on 127.0.0.1:{port}")
+
+
 def test_a_plain_client_over_ipv6_is_served() -> None:
     async def run() -> str:
         async with Emulator(EmulatorOptions(host="::1")) as emulator:

@@ -75,6 +75,14 @@ def test_a_record_has_number_times_and_facts() -> None:
     assert (record.headers, record.query, record.body) == ({"a": "b"}, {"q": "1"}, {})
 
 
+def test_a_record_of_an_unfinished_answer_is_brought_up_to_date() -> None:
+    made = world()
+    record = made.record(REQUEST, Operation.GENERATE)
+    made.sending[record.id] = lambda: 42
+
+    assert made.look()[0].sent_bytes == 42
+
+
 def test_a_violation_points_to_its_record() -> None:
     made = world()
     made.violate("R1", "why", made.record(REQUEST, Operation.UNKNOWN))

@@ -50,7 +50,10 @@ def main(arguments: list[str] | None = None) -> None:
         sys.stdout.write(json.encode({"url": url, "ca_file": options.ca_file}).decode() + "\n")
         sys.stdout.flush()
 
-    run(options, started=tell)
+    try:
+        run(options, started=tell)
+    except OSError as error:
+        sys.exit(f"The emulator cannot listen on {options.host}:{options.port}: {error}")
 
 
 if __name__ == "__main__":

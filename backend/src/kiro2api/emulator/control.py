@@ -130,7 +130,7 @@ def _records(world: World, request: Request, rest: str) -> Answer:
     }
     return 200, [
         record
-        for record in world.records
+        for record in world.look()
         if all(getattr(record, name) == value for name, value in wanted.items())
     ]
 

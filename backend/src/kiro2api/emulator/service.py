@@ -325,6 +325,8 @@ class _Watch:
         self.exchange = exchange
         self.record = record
         self._world = world
+        self._sending = world.sending
+        self._sending[record.id] = lambda: exchange.sent_bytes
         has_target = exchange.request.path == "/" and "x-amz-target" in exchange.request.headers
         self.form = Form.JSON if has_target else Form.REST
 
@@ -349,3 +351,4 @@ class _Watch:
         if self.record.ended_at_monotonic_s is None:
             self.record.ended_at_monotonic_s = self._world.monotonic()
             self.record.sent_bytes = self.exchange.sent_bytes
+            self._sending.pop(self.record.id, None)

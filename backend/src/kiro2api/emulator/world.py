@@ -68,6 +68,8 @@ class World:
         self.records: list[Record] = []
         self.violations: list[Violation] = []
         self.traffic = Traffic()
+        # For each answer that is still being sent: how many bytes of it are out.
+        self.sending: dict[int, Callable[[], int]] = {}
         self._gates: dict[str, asyncio.Event] = {}
         for spec in self._initial:
             self.add_account(spec)
@@ -127,6 +129,14 @@ class World:
         )
         self.records.append(record)
         return record
+
+    def look(self) -> list[Record]:
+        """Return the records, those of unfinished answers brought up to date."""
+        for record in self.records:
+            sent_bytes = self.sending.get(record.id)
+            if sent_bytes is not None:
+                record.sent_bytes = sent_bytes()
+        return self.records
 
     def violate(self, rule: str, message: str, record: Record) -> None:
         """Note that the client has done what a good one never does."""
