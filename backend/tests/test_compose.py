@@ -11,7 +11,7 @@ from kiro2api.config import Installation, Settings
 from kiro2api.errors import SetupError
 from kiro2api.store.opening import open_store
 from tests.support.emulator import RunningEmulator
-from tests.support.gateway import RunningGateway, StartGateway
+from tests.support.gateway import NO_ENV_FILE, RunningGateway, StartGateway
 
 # What may not be there when the first request is answered: it belongs to other commands, or later.
 NOT_FOR_SERVING = {
@@ -49,7 +49,7 @@ def test_the_first_answer_needs_nothing_of_other_commands(
 ) -> None:
     account = emulator.add_account("one")
     start_gateway(account).stop()  # makes the database, which is work for Alembic
-    command = (sys.executable, "-X", "importtime", "-m", "kiro2api")
+    command = (sys.executable, "-X", "importtime", "-m", "kiro2api", *NO_ENV_FILE)
     gateway = start_gateway(account, command=command)
     assert gateway.messages(stream=True).status == 200
     imported = modules_of(gateway)

@@ -57,6 +57,18 @@ def test_the_printed_settings_tell_where_they_come_from(
     assert values["HOST"] == "127.0.0.1    # default"
 
 
+def test_the_file_that_serve_was_told_of_may_be_named_here_too(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "my.env"
+    path.write_text(f"KIRO_DB_PATH={tmp_path / 'mine' / 'my.db'}\n")
+    run("config", "print", "--env-file", str(path))
+    assert printed(capsys)["KIRO_DB_PATH"] == str(tmp_path / "mine" / "my.db")
+
+    run("keys", "reset", "--env-file", str(path))
+    assert (tmp_path / "mine" / "my.db").is_file()
+
+
 def test_printed_settings_hide_what_is_secret(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from tests.support.emulator import RunningEmulator
-from tests.support.gateway import RunningGateway, StartGateway, gateway_environment
+from tests.support.gateway import NO_ENV_FILE, RunningGateway, StartGateway, gateway_environment
 from tests.support.talk import sent
 
 
@@ -15,7 +15,7 @@ def run_command(
 ) -> "subprocess.CompletedProcess[str]":
     """Return what a command printed that ends by itself."""
     return subprocess.run(
-        [sys.executable, "-m", "kiro2api", *words],
+        [sys.executable, "-m", "kiro2api", *words, *NO_ENV_FILE],
         env=gateway_environment(folder, emulator, accounts, **environment),
         cwd=folder,
         text=True,

@@ -29,6 +29,8 @@ from tests.support.sse import (
 
 KEY = "123456"
 START_S = 20.0
+# The settings of whoever runs the tests are not for them.
+NO_ENV_FILE = ("--env-file", os.devnull)
 MESSAGES = "/v1/messages"
 CHAT = "/v1/chat/completions"
 MODEL = "claude-sonnet-4-20250514"
@@ -270,7 +272,7 @@ def run_gateway(
     emulator: RunningEmulator,
     accounts: object,
     *,
-    command: Sequence[str] = (sys.executable, "-m", "kiro2api"),
+    command: Sequence[str] = (sys.executable, "-m", "kiro2api", *NO_ENV_FILE),
     cwd: Path | None = None,
     **environment: str,
 ) -> Iterator[RunningGateway]:

@@ -23,6 +23,9 @@ config = typer.Typer(help="Settings.")
 app.add_typer(keys, name="keys")
 app.add_typer(config, name="config")
 
+_EnvFile = Annotated[
+    str | None, typer.Option(help="Read this file instead of .env, as `serve` was told to.")
+]
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
@@ -58,9 +61,9 @@ def demo(
 
 
 @keys.command("reset")
-def keys_reset() -> None:
+def keys_reset(env_file: _EnvFile = None) -> None:
     """Make a new client key and show it; the generated one before it opens nothing any more."""
-    settings = _settings()
+    settings = _settings(env_file)
     if settings.client_token:
         raise SetupError(
             "KIRO_CLIENT_TOKEN is set, so it is the client key: change it there, or unset it first."
@@ -73,9 +76,10 @@ def keys_reset() -> None:
 @config.command("print")
 def config_print(
     origin: Annotated[bool, typer.Option(help="Say where each value comes from.")] = False,
+    env_file: _EnvFile = None,
 ) -> None:
     """Print the settings as they are now; secrets are masked."""
-    settings = _settings()
+    settings = _settings(env_file)
     for setting in SETTINGS:
         line = f"{setting.about.env}={settings.shown(setting.name)}"
         if origin:
@@ -97,8 +101,9 @@ def version() -> None:
     print(f"kiro2api {__version__}")
 
 
-def _settings() -> Settings:
+def _settings(env_file: str | None) -> Settings:
     environ = compose.environment()
-    settings = load({}, environ, installation=find_installation(environ))
+    installation = find_installation(environ)
+    settings = load({}, environ, installation=installation, env_file=env_file)
     logs.configure(settings.log_level.value, settings.log_format.value)
     return settings
