@@ -1,7 +1,7 @@
 """Tests of the normaliser of tool schemas."""
 
 import json
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import pytest
@@ -252,10 +252,10 @@ def test_references_that_would_unfold_without_end_are_cut() -> None:
     for n in range(1, 40):
         defs[f"L{n}"] = root(properties={k: {"$ref": f"#/$defs/L{n - 1}"} for k in "ab"})
     schema = {"$ref": "#/$defs/L39", "$defs": defs}
-    started = perf_counter()
+    started = process_time()
 
     assert len(json.dumps(normal(schema))) < 1_000_000
-    assert perf_counter() - started < 5
+    assert process_time() - started < 5
 
 
 def test_schemas_nested_very_deep_are_cut() -> None:
