@@ -1,5 +1,6 @@
 """Real Claude Code works with the gateway: tools, groups, keys, long conversations, failures."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -218,12 +219,13 @@ def test_a_subagent_has_a_conversation_of_its_own(
 
 
 @pytest.fixture
-def own_gateway(start_gateway: StartGateway, emulator: RunningEmulator) -> RunningGateway:
+def own_gateway(start_gateway: StartGateway, emulator: RunningEmulator) -> Iterator[RunningGateway]:
     """A gateway with one account, for what changes the account's standing."""
     gateway = start_gateway(emulator.add_account("alpha"))
     gateway.wait_until_settled()
     emulator.forget_records()
-    return gateway
+    yield gateway
+    assert emulator.violations() == []
 
 
 def test_a_conversation_that_is_too_long_is_compacted_and_goes_on(
@@ -241,7 +243,6 @@ def test_a_conversation_that_is_too_long_is_compacted_and_goes_on(
     assert run.exchanges[0].answer.startswith(b'{"type":"error"')
     assert run.said.startswith("FINAL:the tool ran"), run
     assert len(emulator.generations()) == len(run.exchanges)
-    assert emulator.violations() == []
 
 
 def test_a_single_exchange_that_is_too_long_ends_with_a_clear_message(
