@@ -302,3 +302,40 @@ def test_fields_that_nobody_knows_do_no_harm(gateway: RunningGateway) -> None:
 
 def tool_of(way: Way) -> dict[str, Any]:
     return A_TOOL if way.dialect == "anthropic" else A_FUNCTION
+
+
+def test_signed_reasoning_travels_to_the_client_and_back(gateway: RunningGateway) -> None:
+    gateway.emulator.queue(scenario="reasoning")
+    thought, said = gateway.messages(stream=False).json["content"]
+    assert (thought["thinking"], said["text"]) == (
+        "The user greets. I greet back.",
+        "Hello, world.",
+    )
+    gateway.messages(messages=[user("Hello"), assistant([thought, said]), user("Go on.")])
+
+    reply = sent(gateway).messages[1]
+    signed = {"text": thought["thinking"], "signature": thought["signature"]}
+    assert reply["reasoningContent"] == {"reasoningText": signed}
+    assert reply["content"] == "Hello, world."
+
+
+def test_sealed_reasoning_travels_to_the_client_and_back(gateway: RunningGateway) -> None:
+    gateway.emulator.queue(scenario="reasoning_redacted")
+    content = gateway.messages(stream=False).json["content"]
+    assert content[0] == {"type": "redacted_thinking", "data": "b3BhcXVl"}
+    gateway.messages(messages=[user("Hello"), assistant(content), user("Go on.")])
+
+    assert sent(gateway).messages[1]["reasoningContent"] == {"redactedContent": "b3BhcXVl"}
+
+
+def test_a_signature_that_has_gone_stale_costs_the_reasoning_and_not_the_request(
+    gateway: RunningGateway,
+) -> None:
+    thought = {"type": "thinking", "thinking": "hm", "signature": "c3RhbGU="}
+    said = assistant([thought, {"type": "text", "text": "Yes."}])
+    gateway.emulator.queue(error="signature_invalid")
+    answer = gateway.messages(messages=[user("Hello"), said, user("Go on.")])
+
+    assert answer.status == 200
+    assert "reasoningContent" not in sent(gateway).messages[1]
+    assert [record.account for record in gateway.emulator.generations()] == ["alpha", "alpha"]
