@@ -23,6 +23,7 @@ from kiro2api.protocol.wire.eventstream import (
     decode_headers,
     encode_frame,
 )
+from kiro2api.protocol.wire.eventstream import _remembered_headers as remembered
 
 JSON_TYPE = Header(":content-type", "application/json")
 
@@ -283,9 +284,9 @@ def test_a_broken_header_block_loses_the_stream(block: bytes, words: str) -> Non
     require_lost(body + pack(">I", crc32(body)), words)
 
 
-def test_header_blocks_are_read_once_and_remembered() -> None:
-    decoder = FrameDecoder()
-    first, second = decoder.feed(encode_frame(event("e"), b"1") + encode_frame(event("e"), b"2"))
+def test_header_blocks_are_read_once_for_all_streams() -> None:
+    (first,) = FrameDecoder().feed(encode_frame(event("e"), b"1"))
+    (second,) = FrameDecoder().feed(encode_frame(event("e"), b"2"))
 
     assert first.headers is second.headers
 
@@ -295,9 +296,17 @@ def test_the_memory_of_header_blocks_is_bounded() -> None:
     for number in range(1_000):
         decoder.feed(encode_frame(event(f"e{number}"), b""))
 
-    assert len(decoder._remembered) == 64
+    assert remembered.cache_info().currsize == 64
     (frame,) = decoder.feed(encode_frame(event("e999"), b""))
     assert frame.text(":event-type") == "e999"
+
+
+def test_a_big_header_block_is_not_remembered() -> None:
+    frame = encode_frame([*event("e"), Header("padding", "x" * 512)], b"")
+    first, second = FrameDecoder().feed(frame * 2)
+
+    assert first.headers == second.headers
+    assert first.headers is not second.headers
 
 
 def test_an_empty_block_has_no_headers() -> None:

@@ -3,7 +3,8 @@
 Source: Smithy event stream specification; limits: docs/reference/upstream.md, frames.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from struct import Struct as Layout
 from zlib import crc32
 
@@ -20,8 +21,10 @@ _PRELUDE = Layout(">III")
 _U16 = Layout(">H")
 _I8, _I16, _I32, _I64 = Layout(">b"), Layout(">h"), Layout(">i"), Layout(">q")
 _U32 = Layout(">I")
-# Real streams repeat a handful of header blocks; the bound keeps a hostile one from growing this.
+# All streams repeat the same handful of header blocks, of about 90 bytes. The bounds keep a hostile
+# one from filling the memory.
 _REMEMBERED_BLOCKS = 64
+_REMEMBERED_BYTES = 512
 
 
 class Byte(msgspec.Struct, frozen=True, gc=False):
@@ -68,7 +71,7 @@ class Header(msgspec.Struct, frozen=True, gc=False):
 class Frame(msgspec.Struct, frozen=True, gc=False):
     """One whole frame: its headers by name, and its payload bytes."""
 
-    headers: dict[str, HeaderValue]
+    headers: Mapping[str, HeaderValue]
     payload: bytes
 
     def text(self, name: str) -> str:
@@ -89,7 +92,6 @@ class FrameDecoder:
         self._rest = bytearray()
         self._wanted_bytes = 0
         self._max_frame_bytes = max_frame_bytes
-        self._remembered: dict[bytes, dict[str, HeaderValue]] = {}
 
     @property
     def is_empty(self) -> bool:
@@ -146,20 +148,15 @@ class FrameDecoder:
             if crc32(data[at:stop]) != _U32.unpack_from(data, stop)[0]:
                 raise FramingError("message CRC differs")
             headers_end = at + _PRELUDE_BYTES + headers_bytes
-            headers = self._headers(data[at + _PRELUDE_BYTES : headers_end])
+            block = data[at + _PRELUDE_BYTES : headers_end]
+            if headers_bytes <= _REMEMBERED_BYTES:
+                headers = _remembered_headers(block)
+            else:
+                headers = decode_headers(block)
             frames.append(Frame(headers, data[headers_end:stop]))
             at += total
         self._wanted_bytes = _PRELUDE_BYTES
         return at
-
-    def _headers(self, block: bytes) -> dict[str, HeaderValue]:
-        known = self._remembered.get(block)
-        if known is not None:
-            return known
-        headers = decode_headers(block)
-        if len(self._remembered) < _REMEMBERED_BLOCKS:
-            self._remembered[block] = headers
-        return headers
 
 
 def _broken_prelude(prelude: bytes) -> FramingError:
@@ -170,7 +167,7 @@ def _broken_prelude(prelude: bytes) -> FramingError:
     return FramingError(f"impossible lengths: a frame of {total} with headers of {headers_bytes}")
 
 
-def decode_headers(block: bytes) -> dict[str, HeaderValue]:
+def decode_headers(block: bytes) -> Mapping[str, HeaderValue]:
     """Return the headers that `block` holds.
 
     Raises:
@@ -187,6 +184,10 @@ def decode_headers(block: bytes) -> dict[str, HeaderValue]:
             raise FramingError(f"header {name!r} is there twice")
         headers[name], at = _decode_value(block, name_end)
     return headers
+
+
+# What is remembered is shared by all frames that had it: nobody may change it.
+_remembered_headers = lru_cache(maxsize=_REMEMBERED_BLOCKS)(decode_headers)
 
 
 def _utf8(data: bytes) -> str:
