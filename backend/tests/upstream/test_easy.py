@@ -4,7 +4,7 @@ import pytest
 
 from kiro2api.errors import TransferError
 from kiro2api.protocol.wire.http import HttpCall
-from kiro2api.upstream.easy import EasyHandles, UpstreamOptions, origin_of
+from kiro2api.upstream.easy import EasyHandles, HandleKind, UpstreamOptions, origin_of
 
 
 @pytest.mark.parametrize(
@@ -23,26 +23,35 @@ def test_an_origin_holds_nothing_secret(url: str, origin: str) -> None:
     assert origin_of(url) == origin
 
 
-def test_a_handle_is_lent_again_for_its_method_only() -> None:
+def kind(method: str = "GET", *, shares: bool = False) -> HandleKind:
+    return HandleKind(method, "http://a.example", shares)
+
+
+def call(method: str = "GET", *headers: tuple[str, str]) -> HttpCall:
+    return HttpCall(method, "http://a.example/p", headers)
+
+
+@pytest.mark.parametrize("other", [kind("GET"), kind("POST", shares=True)])
+def test_a_handle_is_lent_again_for_its_kind_only(other: HandleKind) -> None:
     handles = EasyHandles(UpstreamOptions())
-    curl = handles.take(HttpCall("POST", "http://a.example", ()))
-    handles.give_back(curl, "POST")
+    curl = handles.take(call("POST"), kind("POST"))
+    handles.give_back(curl, kind("POST"))
 
-    other = handles.take(HttpCall("GET", "http://a.example", ()))
-    again = handles.take(HttpCall("POST", "http://a.example", ()))
+    unlike = handles.take(call(other.method), other)
+    like = handles.take(call("POST"), kind("POST"))
 
-    assert other is not curl
-    assert again is curl
-    for handle in (other, again):
+    assert unlike is not curl
+    assert like is curl
+    for handle in (unlike, like):
         handle.close()
     handles.close()
 
 
 def test_idle_handles_are_kept_up_to_a_bound() -> None:
     handles = EasyHandles(UpstreamOptions())
-    lent = [handles.take(HttpCall("GET", "http://a.example", ())) for _ in range(300)]
+    lent = [handles.take(call(), kind()) for _ in range(300)]
     for curl in lent:
-        handles.give_back(curl, "GET")
+        handles.give_back(curl, kind())
 
     assert sum(not curl.closed for curl in lent) == 256
     handles.close()
@@ -54,4 +63,4 @@ def test_no_header_can_carry_another(value: str) -> None:
     handles = EasyHandles(UpstreamOptions())
 
     with pytest.raises(TransferError, match="line break"):
-        handles.take(HttpCall("GET", "http://a.example", (("x", value),)))
+        handles.take(call("GET", ("x", value)), kind())

@@ -8,6 +8,7 @@ import pycurl
 import pytest
 
 from kiro2api.errors import TransferError
+from kiro2api.upstream.easy import HandleKind
 from kiro2api.upstream.transfer import CurlTransfer
 from tests.upstream.peers import run
 
@@ -38,8 +39,7 @@ class Scene:
         self.ended: list[CurlTransfer] = []
         self.transfer = CurlTransfer(
             self.curl,
-            "http://a.example",
-            "GET",
+            HandleKind("GET", "http://a.example", shares=False),
             limit_s=5,
             max_buffered_bytes=max_buffered_bytes,
             loop=asyncio.get_running_loop(),
@@ -146,6 +146,7 @@ async def test_the_version_of_the_answer_tells_whether_the_connection_is_shared(
     scene = Scene()
     scene.transfer.on_request()
     scene.transfer.on_header(b"HTTP/2 200 \r\n")
+    scene.transfer.on_header(b"\r\n")
 
     assert scene.transfer.multiplexed
     assert scene.transfer.status == 200

@@ -15,8 +15,12 @@ class Transfer(Protocol):
     """One upstream response under way; belongs to the attempt that opened it."""
 
     status: int
-    headers: Mapping[str, str]
     idle_limit_s: float
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers of the response; names are in lower case."""
+        ...
 
     async def read(self) -> bytes:
         """Return all bytes that have come since the last call; b"" at the end of the body.

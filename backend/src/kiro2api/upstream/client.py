@@ -6,12 +6,13 @@ import pycurl
 
 from kiro2api.errors import TransferError
 from kiro2api.protocol.wire.http import HttpAnswer, HttpCall
-from kiro2api.upstream.easy import EasyHandles, UpstreamOptions, origin_of
+from kiro2api.upstream.easy import EasyHandles, HandleKind, UpstreamOptions, origin_of
 from kiro2api.upstream.failure import transfer_error
 from kiro2api.upstream.loop import CurlLoop
 from kiro2api.upstream.transfer import CurlTransfer
 
 _SWEEP_S = 0.25
+_SETTLE_S = 0.1
 _MAX_FETCH_BYTES = 16 * 1024 * 1024
 _IDLE_CONNECTIONS = 1024
 _STREAMS_PER_CONNECTION = 100
@@ -83,11 +84,11 @@ class CurlUpstream:
         origin = origin_of(call.url)
         if self._closed:
             raise TransferError(f"{origin}: the program is ending")
-        curl = self._handles.take(call)
+        kind = HandleKind(call.method, origin, self._may_share(origin))
+        curl = self._handles.take(call, kind)
         transfer = CurlTransfer(
             curl,
-            origin,
-            call.method,
+            kind,
             limit_s=limit_s,
             max_buffered_bytes=self._options.max_buffered_bytes,
             loop=self._loop,
@@ -96,7 +97,6 @@ class CurlUpstream:
         curl.setopt(pycurl.PREREQFUNCTION, transfer.on_request)
         curl.setopt(pycurl.HEADERFUNCTION, transfer.on_header)
         curl.setopt(pycurl.WRITEFUNCTION, transfer.on_body)
-        curl.setopt(pycurl.PIPEWAIT, int(self._may_share(origin)))
         self._live[curl] = transfer
         self._curls.add(curl)
         if self._sweeper is None:
@@ -109,29 +109,31 @@ class CurlUpstream:
             return
         if code == 0:
             transfer.finish()
-        elif code == pycurl.E_ABORTED_BY_CALLBACK and not transfer.ended:
-            self._loop.call_soon(self._settle, transfer, detail)
+        elif transfer.repelled and transfer.kind.shares and not transfer.ended:
+            self._loop.call_later(_SETTLE_S, self._settle, transfer, code, detail)
             return
         else:
             transfer.fail(self._error(transfer, code, detail))
         self._release(transfer)
 
-    def _settle(self, transfer: CurlTransfer, detail: str) -> None:
+    def _settle(self, transfer: CurlTransfer, code: int, detail: str) -> None:
         """Send again what the server refused to take; what a reset has hit fails.
 
-        A reset ends all streams of the connection in one turn. When others live on, the server has
-        refused this one stream, because there were too many: it goes to another connection.
+        A reset hits all streams of a connection. When others live on after a while, the server has
+        refused this one, because there were too many: it goes to another connection.
         """
         curl = transfer.curl
         if curl is None or transfer.ended:
             return
-        others = (other for other in self._live.values() if other is not transfer)
-        if any(o.connection == transfer.connection and not o.ended for o in others):
+        if any(
+            other.connection == transfer.connection and not (other.ended or other.repelled)
+            for other in self._live.values()
+        ):
             self._curls.remove(curl)
             transfer.begin_again()
             self._curls.add(curl)
         else:
-            transfer.fail(self._error(transfer, pycurl.E_ABORTED_BY_CALLBACK, detail))
+            transfer.fail(self._error(transfer, code, detail))
 
     def _error(self, transfer: CurlTransfer, code: int, detail: str) -> TransferError:
         limit_s = self._options.connect_timeout_s
@@ -148,7 +150,7 @@ class CurlUpstream:
         transfer.curl = None
         del self._live[curl]
         self._curls.remove(curl)
-        self._handles.give_back(curl, transfer.method)
+        self._handles.give_back(curl, transfer.kind)
 
     def _sweep(self) -> None:
         self._sweeper = None
@@ -174,4 +176,5 @@ class CurlUpstream:
         self._single.add(transfer.origin)
         for curl, other in self._live.items():
             if other.origin == transfer.origin:
+                other.kind = HandleKind(other.kind.method, other.origin, shares=False)
                 curl.setopt(pycurl.PIPEWAIT, 0)

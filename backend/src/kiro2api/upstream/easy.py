@@ -34,39 +34,54 @@ class UpstreamOptions(msgspec.Struct, frozen=True, kw_only=True):
     max_buffered_bytes: int = 64 * 1024
 
 
+class HandleKind(msgspec.Struct, frozen=True):
+    """What is set up once in an easy handle: handles of one kind are interchangeable.
+
+    `shares` makes a call wait for a connection that is being made, to share it.
+    """
+
+    method: str
+    origin: str
+    shares: bool
+
+
 class EasyHandles:
-    """Lends out easy handles, kept by method; owned by the upstream client."""
+    """Lends out easy handles, kept by kind; owned by the upstream client."""
 
     def __init__(self, options: UpstreamOptions) -> None:
         self._options = options
-        self._idle: dict[str, list[pycurl.Curl]] = {}
+        self._idle: dict[HandleKind, list[pycurl.Curl]] = {}
+        self._idle_count = 0
 
-    def take(self, call: HttpCall) -> pycurl.Curl:
+    def take(self, call: HttpCall, kind: HandleKind) -> pycurl.Curl:
         """Return a handle that is ready for `call` but for its callbacks.
 
         Raises:
-            TransferError: a header holds a line break, or the URL is none.
+            TransferError: a header holds a line break.
         """
-        lines = _header_lines(call)
-        idle = self._idle.get(call.method)
-        curl = idle.pop() if idle else self._new(call.method)
+        lines = _header_lines(call, kind.origin)
+        idle = self._idle.get(kind)
+        if idle:
+            curl = idle.pop()
+            self._idle_count -= 1
+        else:
+            curl = self._new(kind)
         curl.setopt(pycurl.URL, call.url)
         curl.setopt(pycurl.HTTPHEADER, lines)
-        if call.method not in _BODILESS:
+        if kind.method not in _BODILESS:
             curl.setopt(pycurl.POSTFIELDS, call.body)
-        curl.setopt(pycurl.HTTP_VERSION, self._http_version(call.url))
         return curl
 
-    def give_back(self, curl: pycurl.Curl, method: str) -> None:
-        """Keep `curl` for the next call of `method`."""
-        idle = self._idle.setdefault(method, [])
-        if len(idle) >= _MAX_IDLE:
+    def give_back(self, curl: pycurl.Curl, kind: HandleKind) -> None:
+        """Keep `curl` for the next call of its kind."""
+        if self._idle_count >= _MAX_IDLE:
             curl.close()
             return
-        if method not in _BODILESS:
+        if kind.method not in _BODILESS:
             # The handle would keep the body alive, up to 32 MiB of it.
             curl.setopt(pycurl.POSTFIELDS, b"")
-        idle.append(curl)
+        self._idle.setdefault(kind, []).append(curl)
+        self._idle_count += 1
 
     def close(self) -> None:
         """Close the idle handles."""
@@ -74,25 +89,26 @@ class EasyHandles:
             for curl in curls:
                 curl.close()
         self._idle.clear()
+        self._idle_count = 0
 
-    def _http_version(self, url: str) -> int:
+    def _http_version(self, origin: str) -> int:
         version = self._options.http_version
         if version == "1.1":
             return int(pycurl.CURL_HTTP_VERSION_1_1)
-        if version == "2" and url.startswith("http:"):
+        if version == "2" and origin.startswith("http:"):
             return int(pycurl.CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE)
         return int(pycurl.CURL_HTTP_VERSION_2TLS)
 
-    def _new(self, method: str) -> pycurl.Curl:
+    def _new(self, kind: HandleKind) -> pycurl.Curl:
         options = self._options
         curl = pycurl.Curl()
-        if method == "GET":
+        if kind.method == "GET":
             curl.setopt(pycurl.HTTPGET, 1)
-        elif method == "HEAD":
+        elif kind.method == "HEAD":
             curl.setopt(pycurl.NOBODY, 1)
         else:
             curl.setopt(pycurl.POST, 1)
-            curl.setopt(pycurl.CUSTOMREQUEST, method)
+            curl.setopt(pycurl.CUSTOMREQUEST, kind.method)
         ca_file = options.ca_file or certifi.where()
         curl.setopt(pycurl.CAINFO, ca_file)
         curl.setopt(pycurl.PROXY_CAINFO, ca_file)
@@ -107,6 +123,8 @@ class EasyHandles:
         curl.setopt(pycurl.TCP_KEEPALIVE, 1)
         curl.setopt(pycurl.TCP_KEEPIDLE, 30)
         curl.setopt(pycurl.TCP_KEEPINTVL, 15)
+        curl.setopt(pycurl.HTTP_VERSION, self._http_version(kind.origin))
+        curl.setopt(pycurl.PIPEWAIT, int(kind.shares))
         curl.setopt(pycurl.CONNECTTIMEOUT_MS, round(options.connect_timeout_s * 1000))
         return curl
 
@@ -123,13 +141,16 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://[{host}]{port}" if ":" in host else f"{parts.scheme}://{host}{port}"
 
 
-def _header_lines(call: HttpCall) -> list[bytes]:
+def _header_lines(call: HttpCall, origin: str) -> list[str] | list[bytes]:
     lines = [f"{name}: {value}" if value else f"{name};" for name, value in call.headers]
-    text = "".join(lines)
-    if "\n" in text or "\r" in text or "\0" in text:
-        raise TransferError(f"{origin_of(call.url)}: a request header holds a line break")
-    names = {name.lower() for name, _ in call.headers}
-    lines.extend(f"{name}:" for name in _UNASKED if name not in names)
+    unasked = list(_UNASKED)
+    for name, _ in call.headers:
+        if (lower := name.lower()) in unasked:
+            unasked.remove(lower)
+    lines += [f"{name}:" for name in unasked]
     # libcurl waits a second for a "100 Continue" before it sends a body of 1 MB.
     lines.append("Expect:")
-    return [line.encode() for line in lines]
+    text = "".join(lines)
+    if "\n" in text or "\r" in text or "\0" in text:
+        raise TransferError(f"{origin}: a request header holds a line break")
+    return lines if text.isascii() else [line.encode() for line in lines]

@@ -15,9 +15,9 @@ OnDone = Callable[[pycurl.Curl, int, str], None]
 class CurlLoop:
     """Runs easy handles on the running loop and tells when each is done.
 
-    Lives as long as its owner, the upstream client. libcurl is called straight from the loop, with
-    no Python between: a readable socket costs one C call. Handles are added and removed by tasks
-    and timers only, never from inside a callback of libcurl.
+    Lives as long as its owner, the upstream client. Handles are added and removed by tasks and
+    timers only, and the done ones are collected after libcurl has returned: never from inside one
+    of its callbacks.
     """
 
     def __init__(self, on_done: OnDone) -> None:
@@ -30,7 +30,8 @@ class CurlLoop:
         # What libcurl waits for, by file descriptor.
         self.watched: dict[int, int] = {}
         self._timer: asyncio.Handle | None = None
-        self._drain_asked = False
+        self._any_done = False
+        self._acting = False
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._on_socket)
         self._multi.setopt(pycurl.M_TIMERFUNCTION, self._on_timer)
         self._multi.setopt(pycurl.M_NOTIFYFUNCTION, self._on_notify)
@@ -65,12 +66,12 @@ class CurlLoop:
         changed = wanted ^ had
         if changed & pycurl.POLL_IN:
             if wanted & pycurl.POLL_IN:
-                self._loop.add_reader(fd, self._multi.socket_action, fd, pycurl.CSELECT_IN)
+                self._loop.add_reader(fd, self._act, fd, pycurl.CSELECT_IN)
             else:
                 self._loop.remove_reader(fd)
         if changed & pycurl.POLL_OUT:
             if wanted & pycurl.POLL_OUT:
-                self._loop.add_writer(fd, self._multi.socket_action, fd, pycurl.CSELECT_OUT)
+                self._loop.add_writer(fd, self._act, fd, pycurl.CSELECT_OUT)
             else:
                 self._loop.remove_writer(fd)
         if wanted:
@@ -90,15 +91,25 @@ class CurlLoop:
 
     def _expire(self) -> None:
         self._timer = None
-        self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+        self._act(pycurl.SOCKET_TIMEOUT, 0)
+
+    def _act(self, fd: int, mask: int) -> None:
+        self._acting = True
+        try:
+            self._multi.socket_action(fd, mask)
+        finally:
+            self._acting = False
+        if self._any_done:
+            self._drain()
 
     def _on_notify(self, _what: int, _curl: object) -> None:
-        if not self._drain_asked:
-            self._drain_asked = True
-            self._loop.call_soon(self._drain)
+        if not self._any_done:
+            self._any_done = True
+            if not self._acting:
+                self._loop.call_soon(self._drain)
 
     def _drain(self) -> None:
-        self._drain_asked = False
+        self._any_done = False
         if self._multi.closed:
             return
         while True:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import pycurl
 
 from kiro2api.errors import TransferError
+from kiro2api.upstream.easy import HandleKind
 
 _BLANK = frozenset({b"\r\n", b"\n"})
 
@@ -25,7 +26,8 @@ class CurlTransfer:
         "_deadline",
         "_ended",
         "_failure",
-        "_header_lines",
+        "_head_lines",
+        "_headers",
         "_headers_done",
         "_limit_s",
         "_loop",
@@ -38,19 +40,18 @@ class CurlTransfer:
         "_waiter",
         "connection",
         "curl",
-        "headers",
         "idle_limit_s",
-        "method",
+        "kind",
         "multiplexed",
         "origin",
+        "repelled",
         "status",
     )
 
     def __init__(
         self,
         curl: pycurl.Curl,
-        origin: str,
-        method: str,
+        kind: HandleKind,
         *,
         limit_s: float,
         max_buffered_bytes: int,
@@ -59,13 +60,14 @@ class CurlTransfer:
     ) -> None:
         """`limit_s` is the time for the headers, or for all of it when nobody lifts it."""
         self.curl: pycurl.Curl | None = curl
-        self.origin = origin
-        self.method = method
+        self.kind = kind
+        self.origin = kind.origin
         self.multiplexed = False
         # The local end of the connection that carried the request; None before it was sent.
         self.connection: tuple[object, ...] | None = None
+        # True when libcurl wanted to send the request again.
+        self.repelled = False
         self.status = 0
-        self.headers: Mapping[str, str] = {}
         self.idle_limit_s = math.inf
         now = loop.time()
         self._loop = loop
@@ -75,7 +77,8 @@ class CurlTransfer:
         self._max_buffered_bytes = max_buffered_bytes
         self._chunks: list[bytes] = []
         self._buffered_bytes = 0
-        self._header_lines: list[bytes] = []
+        self._head_lines: list[bytes] = []
+        self._headers: Mapping[str, str] | None = None
         self._headers_done = False
         self._paused = False
         self._ended = False
@@ -86,6 +89,13 @@ class CurlTransfer:
         self._quiet_since = now
 
     # ------------------------------------------------------------------------------ the reader
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers of the answer, names in lower case; most answers are never asked for them."""
+        if self._headers is None:
+            self._headers = _parse_headers(self._head_lines[1:])
+        return self._headers
 
     async def read(self) -> bytes:
         """Return all bytes that have come since the last call; b"" at the end of the body.
@@ -137,8 +147,6 @@ class CurlTransfer:
             if self._failure is not None:
                 raise self._failure
             await self._wait()
-        self.headers = _parse_headers(self._header_lines)
-        self._header_lines = []
 
     def lift_limit(self) -> None:
         """Let the body take any time: only `idle_limit_s` counts from here on."""
@@ -182,24 +190,30 @@ class CurlTransfer:
         upstream may have begun to work, so whether to repeat is the retry loop's decision.
         """
         if self.connection is not None:
+            self.repelled = True
             return int(pycurl.PREREQFUNC_ABORT)
         self.connection = ends
         return int(pycurl.PREREQFUNC_OK)
 
     def on_header(self, line: bytes) -> None:
-        """Take one line of the head; what a proxy said before the request is not ours."""
-        if self._headers_done or self.connection is None:
+        """Take one line of the head."""
+        if self._headers_done:
             return
+        if line not in _BLANK:
+            self._head_lines.append(line)
+            return
+        if not self._head_lines:
+            return
+        version, status = self._head_lines[0].split(None, 2)[:2]
+        if self.connection is None or status.startswith(b"1"):
+            # What a proxy says before the request, and what is said before the answer.
+            self._head_lines = []
+            return
+        self.status = int(status)
+        self.multiplexed = version == b"HTTP/2"
+        self._headers_done = True
         self._received += 1
-        if line.startswith(b"HTTP/"):
-            self.status = int(line.split(None, 2)[1])
-            self.multiplexed = line.startswith(b"HTTP/2")
-            self._header_lines = []
-        elif line not in _BLANK:
-            self._header_lines.append(line)
-        elif self.status >= 200:
-            self._headers_done = True
-            self._wake()
+        self._wake()
 
     def on_body(self, data: bytes) -> int | None:
         """Take a piece of the body, or leave it with libcurl when too much waits here."""
@@ -225,6 +239,7 @@ class CurlTransfer:
     def begin_again(self) -> None:
         """Allow the request once more: the server has said that it did not take it."""
         self.connection = None
+        self.repelled = False
 
     def finish(self) -> None:
         """Note that libcurl has seen the whole answer."""
