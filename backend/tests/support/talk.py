@@ -40,6 +40,8 @@ class Way(msgspec.Struct, frozen=True):
 WAYS = [Way(dialect, stream) for dialect in ("anthropic", "chat") for stream in (False, True)]
 STREAMS = [way for way in WAYS if way.stream]
 WHOLE = [way for way in WAYS if not way.stream]
+# Each dialect and each way once, for claims that do not depend on the pair.
+MIXED = [WAYS[1], WAYS[2]]
 
 
 def name_of(way: Way) -> str:
