@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from kiro2api.protocol.wire import json
+from kiro2api.server.connection import EdgeTransport
 from kiro2api.server.limits import EdgeLimits
 from tests.server.listening import (
     DEFAULT,
@@ -413,6 +414,43 @@ def test_a_long_answer_is_no_silence_of_the_client() -> None:
             )[0]
 
     assert bodies(run(work())) == [b"late"]
+
+
+class RecordingTransport(asyncio.Transport):
+    """Keeps its writes apart."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[bytes] = []
+
+    def write(self, data: Any) -> None:
+        self.writes.append(data)
+
+    def writelines(self, list_of_data: Any) -> None:
+        self.writes.append(b"".join(list_of_data))
+
+
+def test_a_held_head_leaves_in_one_write_with_the_first_piece_of_its_body() -> None:
+    transport = RecordingTransport()
+    edge = EdgeTransport(transport, transport.close)
+    edge.hold_next()
+    for piece in (b"head ", b"first", b"second"):
+        edge.write(piece)
+
+    assert transport.writes == [b"head first", b"second"]
+
+
+def test_a_head_that_the_app_holds_comes_before_its_body() -> None:
+    async def app(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        await whole_body(receive)
+        connection_of(scope).hold_head()
+        await answer(send, b"held")
+
+    async def work() -> bytes:
+        async with listening(app) as server:
+            return (await server.say(post(b"abc", b"content-length: 3"), until=b"held"))[0]
+
+    assert bodies(run(work())) == [b"held"]
 
 
 def test_a_client_that_reads_nothing_is_dropped_and_the_app_told() -> None:

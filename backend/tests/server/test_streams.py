@@ -40,8 +40,8 @@ class Stream:
     def __init__(self, dialect: Dialect = ANTHROPIC) -> None:
         self.clock = FakeClock()
         self.caller = Caller("POST", "/v1/messages")
-        exchange = self.caller.exchange()
-        self.sink = StreamSink(exchange, dialect, ASKED, HEAD, self.clock)
+        self.exchange = self.caller.exchange()
+        self.sink = StreamSink(self.exchange, dialect, ASKED, HEAD, self.clock)
 
     def do(self, *works: Awaitable[None]) -> None:
         async def one_after_the_other() -> None:
@@ -109,6 +109,7 @@ def test_a_second_attempt_does_not_begin_again() -> None:
     stream.deliver(BEGIN)
     stream.sink.restart()
     stream.deliver(BEGIN, [*BEGIN, *CONTENT], END)
+    stream.do(stream.sink.finish())
 
     assert stream.names.count("message_start") == 1
     check_anthropic_stream(parse_sse(stream.caller.body))
@@ -120,6 +121,26 @@ def test_the_end_is_sent_once() -> None:
     stream.do(stream.sink.finish(), stream.sink.finish())
 
     assert [message.get("more_body") for message in stream.caller.sent[1:]] == [True, None]
+
+
+def test_the_last_events_leave_with_the_end_of_the_body() -> None:
+    stream = Stream()
+    stream.deliver([*BEGIN, *CONTENT], END)
+    stream.do(stream.sink.finish())
+
+    last = stream.caller.sent[-1]
+    assert parse_sse(last["body"])[-1].name == "message_stop"
+    assert not last.get("more_body")
+    assert stream.exchange.bytes_out == len(stream.caller.body)
+
+
+def test_nothing_follows_the_finish_of_a_reply() -> None:
+    stream = Stream()
+    stream.deliver([*BEGIN, *CONTENT], END, [Failure(FaultKind.UNKNOWN, "too late")])
+    stream.do(stream.sink.finish())
+
+    check_anthropic_stream(parse_sse(stream.caller.body))
+    assert "error" not in stream.names
 
 
 # ------------------------------------------------------------------------------- signs of life

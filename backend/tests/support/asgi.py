@@ -42,6 +42,9 @@ class FakeConnection:
     def on_gone(self, callback: Callable[[], object] | None) -> None:
         self._callback = callback
 
+    def hold_head(self) -> None:
+        """Do nothing: what is sent here is never put together into writes."""
+
     def abort(self) -> None:
         self.aborted = True
 

@@ -64,6 +64,13 @@ class ClientConnection:
         if self.gone:
             self._tell()
 
+    def hold_head(self) -> None:
+        """Have the head that comes now leave together with the first piece of its body.
+
+        Each write wakes the client and costs as much as parsing the request did.
+        """
+        self._protocol.edge.hold_next()
+
     def abort(self) -> None:
         """Drop the connection, with what waits to be written."""
         self._protocol.abort()
@@ -82,13 +89,29 @@ class ClientConnection:
 class EdgeTransport:
     """The transport as uvicorn sees it: `close` lets the client read the answer first."""
 
-    __slots__ = ("close", "get_extra_info", "is_closing", "write")
+    __slots__ = ("_held", "_transport", "close", "get_extra_info", "is_closing", "write")
 
     def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
+        self._transport = transport
+        self._held = b""
         self.get_extra_info = transport.get_extra_info
         self.is_closing = transport.is_closing
-        self.write = transport.write
+        # Changed for one or two writes by `hold_next`: all others go straight to the transport.
+        self.write: Callable[[bytes], None] = transport.write
         self.close = close
+
+    def hold_next(self) -> None:
+        """Let the next write wait for the one after it, and leave with it."""
+        self.write = self._hold
+
+    def _hold(self, data: bytes) -> None:
+        self._held = data
+        self.write = self._write_both
+
+    def _write_both(self, data: bytes) -> None:
+        held, self._held = self._held, b""
+        self.write = self._transport.write
+        self._transport.writelines((held, data))
 
 
 class _Phase(StrEnum):
@@ -135,8 +158,9 @@ class GatewayProtocol(HttpToolsProtocol):
         """Take the connection; uvicorn gets our view of it."""
         super().connection_made(transport)
         self._raw = transport
-        edge = EdgeTransport(transport, self.close)
-        self.transport = edge  # type: ignore[assignment]  # it has all that uvicorn uses of one
+        self.edge = EdgeTransport(transport, self.close)
+        # It has all that uvicorn uses of one.
+        self.transport = self.edge  # type: ignore[assignment]
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the app at once."""

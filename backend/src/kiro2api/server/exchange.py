@@ -72,8 +72,10 @@ class Exchange:
                 return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def start(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
-        """Send the status and the headers, with the request id among them."""
+        """Send the status and the headers, with the request id among them; the body must follow."""
         self.status = status
+        if self.connection is not None and self.method != "HEAD":
+            self.connection.hold_head()
         request_id = self.request_id.encode()
         await self.send(
             {

@@ -7,7 +7,7 @@ import msgspec
 
 from kiro2api.gateway.ports import Clock
 from kiro2api.protocol.chat.answer import ReplyHead
-from kiro2api.protocol.chat.events import CONTENT_EVENTS, Begin, Failure, StreamEvent
+from kiro2api.protocol.chat.events import CONTENT_EVENTS, Begin, Failure, Finish, StreamEvent
 from kiro2api.protocol.chat.fold import fold
 from kiro2api.protocol.chat.request import ChatRequest
 from kiro2api.protocol.dialect import Dialect
@@ -48,11 +48,18 @@ class StreamSink:
         self._send = exchange.send
         self._now = clock.monotonic
         self._begun = False
+        self._last = b""
         self.opened_at = self.written_at = clock.monotonic()
         self.sending_since: float | None = None
 
     async def deliver(self, events: Sequence[StreamEvent]) -> None:
-        """Render `events` and write them at once; returns when the client can take more."""
+        """Render `events` and write them at once; returns when the client can take more.
+
+        What a `Finish` ends is written by `finish`, together with the end of the body; nothing
+        can follow it.
+        """
+        if self._last:
+            return
         if not self.content_committed:
             events = self._before_content(events)
             if not events:
@@ -60,7 +67,10 @@ class StreamSink:
         data = self._render(events)
         if not self._exchange.status:
             await self._exchange.start(200, STREAM_HEADERS)
-        await self._write(data)
+        if type(events[-1]) is Finish:
+            self._last = data
+        else:
+            await self._write(data)
 
     def _before_content(self, events: Sequence[StreamEvent]) -> Sequence[StreamEvent]:
         self.content_committed = any(type(event) in CONTENT_EVENTS for event in events)
@@ -102,7 +112,8 @@ class StreamSink:
         """End the response body."""
         if not self.ended:
             self.ended = True
-            await self._send({"type": "http.response.body", "body": b""})
+            self._exchange.bytes_out += len(self._last)
+            await self._send({"type": "http.response.body", "body": self._last})
 
 
 class FoldSink:
