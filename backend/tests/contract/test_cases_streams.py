@@ -272,11 +272,27 @@ def test_silence_after_words_is_a_cut_and_not_an_end(gateway: RunningGateway, wa
     assert told.stop in ("max_tokens", "length")
 
 
-def test_an_output_that_outgrew_its_limit_is_an_end(gateway: RunningGateway) -> None:
-    gateway.emulator.queue(scenario="exception_content_length_after_text")
-    told = Way("anthropic", stream=True).hear(gateway)
+OUTGREW = {"do": "exception", "type": "ContentLengthExceededException"}
 
-    assert (told.text, told.stop) == ("Half a sen", "max_tokens")
+
+@pytest.mark.parametrize(
+    "rest", [[], [{"do": "end", "how": "reset"}], [{"do": "end", "how": "stall"}]]
+)
+@pytest.mark.parametrize("pause_s", [0.0, 0.05], ids=["in one read", "later"])
+@pytest.mark.parametrize("way", STREAMS, ids=name_of)
+def test_an_output_that_outgrew_its_limit_is_an_end_whatever_follows(
+    gateway: RunningGateway, way: Way, pause_s: float, rest: list[dict[str, Any]]
+) -> None:
+    before = len(gateway.log_lines("request_finished"))
+    said = {"do": "text", "text": "Half a sen"}
+    gateway.emulator.queue_stream(said, {"do": "wait", "s": pause_s}, OUTGREW, *rest)
+    told = way.hear(gateway)
+
+    assert told.text == "Half a sen"
+    assert told.stop in ("max_tokens", "length")
+    line = gateway.finished(before + 1)[-1]
+    assert (line["outcome"], line["stop_reason"]) == ("complete", "max_tokens")
+    assert line["output_tokens"] > 0
 
 
 def test_words_that_quote_an_error_are_words(gateway: RunningGateway) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from kiro2api.errors import FaultKind, FramingError, TransferError, UpstreamError
 from kiro2api.gateway.relay import relay
-from kiro2api.protocol.chat.events import StreamEvent, TextDelta
+from kiro2api.protocol.chat.events import Finish, StreamEvent, TextDelta
 from kiro2api.protocol.codewhisperer.read import Ending, Flaw, Reader
 from kiro2api.protocol.wire.eventstream import Header, encode_frame
 from kiro2api.protocol.wire.json import encode
@@ -153,3 +153,18 @@ def test_what_came_with_an_exception_is_dropped_while_another_attempt_may_follow
     scene.fail()
 
     assert scene.text == ""
+
+
+def test_nothing_is_read_after_the_reply_is_over() -> None:
+    overflow = encode_frame(
+        [
+            Header(":message-type", "exception"),
+            Header(":exception-type", "ContentLengthExceededException"),
+        ],
+        encode({"message": "full"}),
+    )
+    scene = Scene(ONE, overflow + CORRUPT, TransferError("reset"))
+    ending = scene.run()
+
+    assert scene.text == "one "
+    assert isinstance(ending.events[-1], Finish)

@@ -14,7 +14,7 @@ async def relay(
     sink: ReplySink,
     on_first_event: Callable[[], None],
 ) -> Ending:
-    """Return how the response ended, after all its events were delivered.
+    """Return how the response ended, after all its events but the last ones were delivered.
 
     What one read brings leaves in one delivery. `on_first_event` is called before the first one.
 
@@ -34,6 +34,8 @@ async def relay(
                     is_silent = False
                     on_first_event()
                 await deliver(events)
+            if reader.is_over:
+                return reader.end()
             if decoder.lost is not None:
                 raise decoder.lost
     except TransferError as error:

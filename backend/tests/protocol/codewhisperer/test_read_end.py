@@ -221,12 +221,24 @@ def test_an_overflow_before_any_content_is_a_prompt_that_is_too_long() -> None:
 def test_an_overflow_after_content_is_an_end_by_the_limit() -> None:
     one = reader()
     events = one.read([text("Hi"), exception("ContentLengthExceededException"), text("late")])
-    Grammar().check_all(events)
-
-    assert isinstance(events[-1], Finish)
-    assert events[-1].stop_reason is StopReason.MAX_TOKENS
+    assert one.is_over
     assert one.read([text("later")]) == []
-    assert one.end() == Ending((), None)
+    ending = one.end()
+    Grammar().check_all([*events, *ending.events])
+
+    finish = ending.events[-1]
+    assert isinstance(finish, Finish)
+    assert finish.stop_reason is StopReason.MAX_TOKENS
+    assert (ending.flaw, ending.is_cut) == (None, False)
+
+
+def test_an_overflow_inside_a_call_drops_it_and_asks_for_no_other_attempt() -> None:
+    one = reader()
+    one.read([tool(input='{"a":'), exception("ContentLengthExceededException")])
+    ending = one.end()
+
+    assert [type(event) for event in ending.events] == [Begin, Finish]
+    assert ending.flaw is None
 
 
 def test_an_answer_that_quotes_the_words_of_an_error_is_an_answer() -> None:

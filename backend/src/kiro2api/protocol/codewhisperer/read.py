@@ -129,17 +129,18 @@ class Reader:
     """Reads one upstream reply; lives as long as its transfer and belongs to it.
 
     `skipped` counts events of unknown kinds, `saw_content` tells whether anything of an answer has
-    come, held tool calls included.
+    come, held tool calls included. `is_over` tells that the reply has ended before the body has:
+    what is still to come says nothing.
     """
 
     def __init__(self, *, names: NameMapLike, input_tokens: int, window_tokens: int) -> None:
         self.skipped = 0
         self.saw_content = False
+        self.is_over = False
         self._names = names
         self._input_tokens = input_tokens
         self._out: list[ev.StreamEvent] = []
         self._has_begun = False
-        self._has_finished = False
         self._index = 0
         self._open = _Open.NONE
         self._half = 0
@@ -158,7 +159,7 @@ class Reader:
                 the frames before it told is in `salvage()`.
         """
         out = self._out = []
-        if self._has_finished:
+        if self.is_over:
             return out
         try:
             for frame in frames:
@@ -186,17 +187,15 @@ class Reader:
         return self._out
 
     def end(self) -> Ending:
-        """Return how the reply ended, at the end of the body on a frame boundary."""
+        """Return how the reply ended; to be asked when it is over, or the body on a frame boundary."""
         self._out = []
-        if self._has_finished:
-            return Ending((), None)
         if not self.saw_content and self._stop_reason not in _EXPLAINS_EMPTY:
             return Ending((), Flaw.EMPTY)
         is_cut = self.saw_content and not self._has_tail
         # Calls that are still open are broken from here on.
         is_broken = self._calls.is_broken or self._calls.has_open
         self._finish(self._final_reason(is_broken))
-        deserves_another = is_broken and self._stop_reason not in _HOPELESS
+        deserves_another = is_broken and not self.is_over and self._stop_reason not in _HOPELESS
         flaw = Flaw.BROKEN_TOOL_CALL if deserves_another else None
         return Ending(tuple(self._out), flaw, is_cut)
 
@@ -309,7 +308,9 @@ class Reader:
                 self.skipped += 1
                 return False
         if self.saw_content and error.code == "ContentLengthExceededException":
-            self._finish(ev.StopReason.MAX_TOKENS)
+            self._has_tail = True
+            self._stop_reason = "MAX_TOKENS"
+            self.is_over = True
             return True
         raise error
 
@@ -386,7 +387,6 @@ class Reader:
                 (refusal.explanation or "") if refusal else "",
             )
         self._out.append(ev.Finish(reason, self._meter.usage(), None, told))
-        self._has_finished = True
 
     def _final_reason(self, is_broken: bool) -> ev.StopReason:
         """Return why the reply ended: the order of the questions matters.
