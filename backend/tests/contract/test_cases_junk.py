@@ -16,7 +16,7 @@ from tests.support.strict_body import violations
 
 COUNT = f"{MESSAGES}/count_tokens"
 FUZZ = settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
