@@ -187,7 +187,7 @@ class Reader:
         return self._out
 
     def end(self) -> Ending:
-        """Return how the reply ended; to be asked when it is over, or the body on a frame boundary."""
+        """Return how the reply ended: ask when it is over, or at the end of the body."""
         self._out = []
         if not self.saw_content and self._stop_reason not in _EXPLAINS_EMPTY:
             return Ending((), Flaw.EMPTY)
