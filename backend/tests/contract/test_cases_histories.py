@@ -25,7 +25,8 @@ NAMES = ["Read", "read", "Write", "a name", "mcp__" + "server" * 20 + "__tool", 
 
 # Refusals of the gateway itself: then nothing is sent at all.
 REFUSALS = re.compile(
-    r"empty|blank|no content|cannot be sent|Only text is possible|A tool (needs|has) a name|Two tools have the name"
+    r"empty|blank|no content|cannot be sent|Only text is possible"
+    r"|A tool (needs|has) a name|Two tools have the name"
 )
 FUZZ = settings(
     max_examples=60,

@@ -1,4 +1,4 @@
-"""The four ways to ask the gateway (two dialects, streamed or whole) and one view of the answers."""
+"""Four ways to ask the gateway (two dialects, streamed or whole), and one view of the answers."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
