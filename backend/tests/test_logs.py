@@ -96,6 +96,14 @@ def test_on_a_terminal_lines_are_text() -> None:
     assert stream.getvalue().endswith("server_started address=http://127.0.0.1:8080\n")
 
 
+@pytest.mark.parametrize("value", ["half \ud83d", {"name": ["half \ud83d"]}])
+def test_a_text_that_no_encoding_can_write_is_logged_all_the_same(value: object) -> None:
+    line = logged(path=value, status=200)
+
+    assert "half \\ud83d" in str(line["path"])
+    assert (line["event"], line["status"]) == ("request_finished", 200)
+
+
 def test_elsewhere_lines_are_json() -> None:
     stream = io.StringIO()
     logs.configure("info", "auto", stream=stream)

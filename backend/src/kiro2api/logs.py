@@ -4,11 +4,13 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Protocol, Self
+
+import msgspec
 
 
 @contextmanager
@@ -195,20 +197,22 @@ class _Lines:
     debug = info = warning = error = critical = msg
 
 
+Fields = MutableMapping[str, Any]  # whatever is worth telling
+Emit = Callable[[str, str, Fields], None]
+
+
 class _Log:
     """The state of the log: one per process, because standard error is one per process."""
 
     def __init__(self) -> None:
         self.masker = Masker()
-        self.logger: Any = None  # structlog types its loggers so itself
+        # Takes the level, the event and its fields to wherever they shall go.
+        self.emit: Emit | None = None
 
-    def cleaned(
-        self, _logger: object, _method: str, event: MutableMapping[str, Any]
-    ) -> MutableMapping[str, Any]:
-        """Put the constant members first and mask the others; a processor of structlog."""
-        line = {name: event.pop(name) for name in ("time", "level", "event")}
+    def cleaned(self, fields: Fields, line: Fields) -> Fields:
+        """Return `line` with `fields` after what it has, masked."""
         masker = self.masker
-        for name, value in event.items():
+        for name, value in fields.items():
             # Most members are words or numbers: the whole way through `clean` would be a fifth of
             # what a line costs.
             kind = type(value)
@@ -235,37 +239,84 @@ def configure(
     """
     stream = stream or sys.stderr
     is_terminal = stream.isatty()
-    renderer: Any  # the two renderers have no common type
     if format == "text" or (format == "auto" and is_terminal):
-        renderer = structlog.dev.ConsoleRenderer(
-            timestamp_key="time",
-            colors=is_terminal and not environ.get("NO_COLOR"),
-            pad_event_to=0,
-            sort_keys=False,
-            # Tracebacks come masked and as text; its own way would print local variables.
-            exception_formatter=structlog.dev.plain_traceback,
-        )
+        colors = is_terminal and not environ.get("NO_COLOR")
+        _log.emit = _text_emitter(_Lines(stream), _LEVELS[level], colors=colors)
     else:
-        renderer = structlog.processors.JSONRenderer()
-    _log.logger = structlog.wrap_logger(
-        _Lines(stream),
+        _log.emit = _json_emitter(_Lines(stream), _LEVELS[level])
+    _route_libraries(_LEVELS[level])
+
+
+def _text_emitter(lines: _Lines, lowest: int, *, colors: bool) -> Emit:
+    def cleaned(_logger: object, _method: str, event: Fields) -> Fields:
+        first = {name: event.pop(name) for name in ("time", "level", "event")}
+        return _log.cleaned(event, first)
+
+    logger = structlog.wrap_logger(
+        lines,
         processors=[
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+            _stamp,
             structlog.processors.format_exc_info,
-            _log.cleaned,
-            renderer,
+            cleaned,
+            structlog.dev.ConsoleRenderer(
+                timestamp_key="time",
+                colors=colors,
+                pad_event_to=0,
+                sort_keys=False,
+                # Tracebacks come masked and as text; its own way would print local variables.
+                exception_formatter=structlog.dev.plain_traceback,
+            ),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        wrapper_class=structlog.make_filtering_bound_logger(lowest),
     ).bind()
-    _route_libraries(_LEVELS[level])
+
+    def emit(level: str, event: str, fields: Fields) -> None:
+        getattr(logger, level)(event, **fields)
+
+    return emit
+
+
+def _json_emitter(lines: _Lines, lowest: int) -> Emit:
+    # Past structlog's chain of loggers, which took longer than all that is done here: every request
+    # pays for its line.
+    def emit(level: str, event: str, fields: Fields) -> None:
+        if _LEVELS[level] < lowest:
+            return
+        if "exc_info" in fields:
+            fields = structlog.processors.format_exc_info(None, level, fields)
+        line = _stamp(None, level, {})
+        line["level"] = level
+        line["event"] = event
+        lines.msg(_as_json(_log.cleaned(fields, line)))
+
+    return emit
+
+
+_stamp = structlog.processors.TimeStamper(fmt="iso", utc=True, key="time")
+_encode = msgspec.json.Encoder().encode  # noqa: TID251 - the JSON door stands above the log
+
+
+def _as_json(line: Fields) -> str:
+    try:
+        return _encode(line).decode()
+    except UnicodeEncodeError:
+        # Half a surrogate pair, in the name of a file: what cannot be written is spelled out.
+        return _encode({name: _spelled_out(value) for name, value in line.items()}).decode()
+
+
+def _spelled_out(value: object) -> object:
+    if isinstance(value, str):
+        return value.encode(errors="backslashreplace").decode()
+    return value if type(value) in _PLAIN else ascii(value)
 
 
 def write(event: LogEvent, **fields: object) -> None:
     """Log that `event` happened; `exc_info=error` adds a traceback. Free texts are masked."""
-    if _log.logger is None:
+    if _log.emit is None:
         configure()
-    getattr(_log.logger, event.level)(event.value, **fields)
+    assert _log.emit is not None
+    _log.emit(event.level, event.value, fields)
 
 
 def register_secrets(values: Iterable[str]) -> None:
@@ -288,14 +339,12 @@ class _Relay(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Log the message as an event of ours, at its own level."""
-        level: Literal["debug", "info", "warning", "error", "critical"]
         level = "error" if record.levelno >= logging.ERROR else "warning"
-        getattr(_log.logger, level)(
-            LogEvent.LIBRARY_MESSAGE_RELAYED.value,
-            library=record.name,
-            message=record.getMessage(),
-            **({"exc_info": record.exc_info} if record.exc_info else {}),
-        )
+        fields: Fields = {"library": record.name, "message": record.getMessage()}
+        if record.exc_info:
+            fields["exc_info"] = record.exc_info
+        if _log.emit is not None:
+            _log.emit(level, LogEvent.LIBRARY_MESSAGE_RELAYED.value, fields)
 
 
 def _route_libraries(level: int) -> None:
