@@ -1,6 +1,7 @@
 """The composition root: what serving imports, and what the operator's words become."""
 
 import asyncio
+import socket
 import sys
 from pathlib import Path
 
@@ -108,6 +109,27 @@ def test_a_reset_client_key_is_new_and_known_by_its_digest_only(tmp_path: Path) 
     assert first != second
     assert known
     assert second.encode() not in (tmp_path / "my.db").read_bytes()
+
+
+def test_a_key_that_nobody_was_shown_is_made_again_at_the_next_start(tmp_path: Path) -> None:
+    shown: list[compose.Started] = []
+
+    async def start(port: int) -> None:
+        settings = Settings(db_path=str(tmp_path / "my.db"), port=port)
+        await compose.run(settings, installation(tmp_path), shown.append)
+
+    async def scene() -> bytes | None:
+        refusal = pytest.raises(SetupError, match="Cannot listen")
+        with socket.create_server(("127.0.0.1", 0)) as taken, refusal:
+            await start(taken.getsockname()[1])
+        store = await open_store(tmp_path / "my.db")
+        try:
+            return await store.keys.generated_key_digest()
+        finally:
+            await store.close()
+
+    assert asyncio.run(scene()) is None
+    assert shown == []
 
 
 # ------------------------------------------------------------------------------------ small things

@@ -196,6 +196,11 @@ async def _run(
             on_draining=on_draining,
             on_drain_limit=on_drain_limit,
         )
+    except SetupError:
+        if new_key:
+            # Nobody has seen it: the next start makes another and shows that one.
+            await store.keys.forget_generated_key()
+        raise
     finally:
         await tasks.close()
         await refreshes.close(grace_s=REFRESH_GRACE_S)

@@ -30,6 +30,16 @@ def test_a_new_digest_replaces_the_old_one(tmp_path: Path) -> None:
     assert with_store(path, lambda s: s.keys.generated_key_digest()) == b"new"
 
 
+def test_a_forgotten_digest_is_gone_and_forgetting_twice_is_fine(tmp_path: Path) -> None:
+    path = tmp_path / "k.db"
+
+    with_store(path, lambda s: s.keys.save_generated_key_digest(b"old"))
+    with_store(path, lambda s: s.keys.forget_generated_key())
+    with_store(path, lambda s: s.keys.forget_generated_key())
+
+    assert with_store(path, lambda s: s.keys.generated_key_digest()) is None
+
+
 def test_a_digest_that_could_not_be_saved_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "k.db"
 

@@ -185,6 +185,10 @@ class KeyStore(Protocol):
         """Replace the digest of the generated key."""
         ...
 
+    async def forget_generated_key(self) -> None:
+        """Be as before the first start: there is no generated key."""
+        ...
+
 
 class Clock(Protocol):
     """Time, given from outside so that tests can move it."""

@@ -1,6 +1,6 @@
 """The digest of the generated client key, kept among the facts."""
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -33,6 +33,15 @@ class SqlKeys:
         """
         async with writing(self._engine, "The client key was not saved") as connection:
             await save_fact(connection, _GENERATED_KEY, digest)
+
+    async def forget_generated_key(self) -> None:
+        """Be as before the first start: there is no generated key.
+
+        Raises:
+            StoreError: the key is still known.
+        """
+        async with writing(self._engine, "The client key was not forgotten") as connection:
+            await connection.execute(delete(FACTS).where(FACTS.c.name == _GENERATED_KEY))
 
 
 async def read_fact(connection: AsyncConnection, name: str) -> bytes | None:
