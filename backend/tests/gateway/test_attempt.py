@@ -432,6 +432,15 @@ def test_a_model_that_nobody_knows_is_named_in_the_refusal() -> None:
     assert (caught.value.status, scene.asked) == (404, [])
 
 
+def test_an_account_that_lacks_the_model_is_not_noted_as_asked_well() -> None:
+    scene = Scene(a=[ok()])
+
+    with pytest.raises(RequestError):
+        scene.serve(request=ChatRequest("no-such-model", HELLO.turns))
+
+    assert [note.cause for note in scene.record.attempts] == ["model_not_found"]
+
+
 def test_a_refused_model_is_remembered_for_the_account() -> None:
     scene = Scene(a=[refusal(400, "Invalid model", "INVALID_MODEL_ID"), ok("a")], b=[ok("b")])
 

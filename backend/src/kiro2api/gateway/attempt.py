@@ -157,6 +157,7 @@ class Run:
                 self._last = error.cause
                 self._plan.tried.add(entry.id)
             except RequestError as error:
+                self._record.attempts[-1].cause = error.code or "bad_request"
                 if error.code != "model_not_found":
                     raise
                 # Another account's list may have the model.
