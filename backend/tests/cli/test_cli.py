@@ -102,6 +102,7 @@ def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
 
     assert code == 0
     assert all(word in told for word in ("serve", "demo", "emulator", "keys", "config", "version"))
+    assert "Usage: kiro2api " in told
 
 
 @pytest.mark.parametrize("words", [["no-such-command"], ["serve", "--no-such-flag"], ["keys", "x"]])

@@ -38,7 +38,7 @@ def _run(words: list[str]) -> None:
     else:
         from kiro2api.cli.commands import app
 
-        app(words)
+        app(words, prog_name="kiro2api")
 
 
 def _is_setting_flag(word: str) -> bool:
