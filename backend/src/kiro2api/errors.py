@@ -111,13 +111,15 @@ class FramingError(Kiro2apiError):
 class TransferError(Kiro2apiError):
     """An outbound HTTP call ended without a whole answer.
 
-    `timed_out` tells a silent upstream from a broken connection.
+    `timed_out` tells a silent upstream from a broken connection; `closed` tells that the peer closed
+    it in good order, though HTTP had promised more.
     """
 
-    def __init__(self, message: str, *, timed_out: bool = False) -> None:
+    def __init__(self, message: str, *, timed_out: bool = False, closed: bool = False) -> None:
         super().__init__(message)
         self.message = message
         self.timed_out = timed_out
+        self.closed = closed
 
 
 class StoreError(Kiro2apiError):

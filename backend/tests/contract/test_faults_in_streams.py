@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.gateway import Response, RunningGateway
 from tests.support.hasty import IDLE_S, SWEEP_S
-from tests.support.talk import STREAMS, WAYS, Told, Way, name_of, read
+from tests.support.talk import MIXED, STREAMS, WAYS, Told, Way, name_of, read
 
 HALF = "Half a sen"
 AFTER = {"do": "text", "text": "What no client may see."}
@@ -30,7 +30,6 @@ PAUSE = {"do": "wait", "s": 0.05}
 # How a stream breaks, by the steps after its text.
 BREAKS: dict[str, dict[str, Any]] = {
     "a reset": {"do": "end", "how": "reset"},
-    "a close that HTTP does not expect": {"do": "end", "how": "close"},
     "an end inside the lengths of a frame": {"do": "broken", "flaw": "cut_prelude"},
     "an end inside the headers of a frame": {"do": "broken", "flaw": "cut_headers"},
     "an end inside the payload of a frame": {"do": "broken", "flaw": "cut_payload"},
@@ -95,6 +94,17 @@ def test_nothing_after_a_broken_frame_is_believed(
 
     assert told.error is not None
     assert told.text == HALF
+
+
+def test_a_broken_frame_ends_a_stream_at_once_though_its_connection_lives_on(
+    hasty: RunningGateway,
+) -> None:
+    broken, silence = {"do": "broken", "flaw": "message_crc"}, {"do": "end", "how": "stall"}
+    started = time.monotonic()
+    told = tell(hasty, STREAMS[0], text(HALF), PAUSE, broken, silence)
+
+    assert told.error is not None
+    assert time.monotonic() - started < IDLE_S
 
 
 @pytest.mark.parametrize("broken", BREAKS.values(), ids=list(BREAKS))
@@ -185,6 +195,28 @@ def pings_in(body: bytes) -> int:
 
 
 # -------------------------------------------------------------------------- ends without a tail
+
+
+@pytest.mark.parametrize("way", STREAMS, ids=name_of)
+def test_a_close_that_http_does_not_expect_is_told_as_a_cut(
+    hasty: RunningGateway, way: Way
+) -> None:
+    told = tell(hasty, way, text(HALF), PAUSE, {"do": "end", "how": "close"})
+
+    assert (told.text, told.error) == (HALF, None)
+    assert told.stop == end_of(way, anthropic="max_tokens", chat="length")
+
+
+@pytest.mark.parametrize("how", ["close", "reset", "stall"])
+@pytest.mark.parametrize("way", MIXED, ids=name_of)
+def test_a_reply_with_its_tail_is_whole_however_the_connection_ends(
+    hasty: RunningGateway, way: Way, how: str
+) -> None:
+    told = tell(hasty, way, text("Done."), TAIL, PAUSE, {"do": "end", "how": how})
+
+    assert (told.text, told.error) == ("Done.", None)
+    assert told.stop == end_of(way, anthropic="end_turn", chat="stop")
+    assert len(hasty.emulator.generations()) == 1
 
 
 @pytest.mark.parametrize("way", WAYS, ids=name_of)

@@ -135,6 +135,37 @@ def test_a_connection_that_breaks_is_a_broken_stream() -> None:
     assert scene.text == "one "
 
 
+def test_an_orderly_close_is_an_end_once_the_client_has_begun_to_read() -> None:
+    scene = Scene(ONE, TransferError("the body ended early", closed=True))
+
+    assert scene.run().is_cut
+
+
+def test_an_orderly_close_is_a_broken_stream_while_another_attempt_may_follow() -> None:
+    scene = Scene(ONE, TransferError("the body ended early", closed=True), commits=False)
+
+    assert scene.fail().kind is FaultKind.BROKEN_STREAM
+
+
+def test_an_orderly_close_inside_a_frame_is_a_broken_stream() -> None:
+    scene = Scene(ONE, TWO[:-3], TransferError("the body ended early", closed=True))
+
+    assert scene.fail().kind is FaultKind.BROKEN_STREAM
+
+
+@pytest.mark.parametrize("commits", [True, False])
+@pytest.mark.parametrize(
+    "error", [TransferError("connection reset"), TransferError("silence", timed_out=True)], ids=str
+)
+def test_a_reply_with_its_tail_is_whole_however_the_connection_ends(
+    error: TransferError, commits: bool
+) -> None:
+    scene = Scene(ONE + TAIL, error, commits=commits)
+    ending = scene.run()
+
+    assert (scene.text, ending.flaw, ending.is_cut) == ("one ", None, False)
+
+
 def test_a_silence_is_a_fault_of_the_network_and_a_gateway_timeout() -> None:
     fault = Scene(ONE, TransferError("nothing came for 120 s", timed_out=True)).fail()
 

@@ -30,6 +30,7 @@ def test_a_code_says_what_happened_and_where(code: int, words: str) -> None:
 
     assert error.message == f"https://a.example: {words}"
     assert not error.timed_out
+    assert error.closed is (code == pycurl.E_PARTIAL_FILE)
 
 
 def test_a_connection_that_takes_too_long_timed_out() -> None:

@@ -39,7 +39,11 @@ async def relay(
             if decoder.lost is not None:
                 raise decoder.lost
     except TransferError as error:
-        raise _broken(error) from None
+        # What the stream has said decides, not how HTTP ended. An orderly close is an end like any
+        # other when the client has begun to read; until then another attempt serves it better.
+        is_end = reader.has_tail or (error.closed and sink.content_committed)
+        if not is_end or not decoder.is_empty:
+            raise _broken(error) from None
     except UpstreamError:
         if sink.content_committed and (said := reader.salvage()):
             # The frames before the failing one were whole: what they said is the client's.

@@ -58,4 +58,4 @@ def transfer_error(
         text = "the proxy refused the tunnel" + detail.partition(_CONNECT_REFUSED)[2]
     else:
         text = _WORDS.get(code, f"libcurl error {code}")
-    return TransferError(f"{origin}: {text}")
+    return TransferError(f"{origin}: {text}", closed=code == pycurl.E_PARTIAL_FILE)

@@ -147,7 +147,7 @@ class Reader:
         self._calls = HeldCalls()
         self._meter = Meter(input_tokens=input_tokens, window_tokens=window_tokens)
         self._spoken_add = self._meter.spoken.add
-        self._has_tail = False
+        self.has_tail = False
         self._stop_reason = ""
         self._refusal: _Refused | None = None
 
@@ -191,7 +191,7 @@ class Reader:
         self._out = []
         if not self.saw_content and self._stop_reason not in _EXPLAINS_EMPTY:
             return Ending((), Flaw.EMPTY)
-        is_cut = self.saw_content and not self._has_tail
+        is_cut = self.saw_content and not self.has_tail
         # Calls that are still open are broken from here on.
         is_broken = self._calls.is_broken or self._calls.has_open
         self._finish(self._final_reason(is_broken))
@@ -267,7 +267,7 @@ class Reader:
         event = decode(payload, _Metadata)
         if event.stop_reason is None and event.token_usage is None:
             event = self._unwrapped(payload, _Metadata, ("metadataEvent",))
-        self._has_tail = True
+        self.has_tail = True
         self._stop_reason = event.stop_reason or self._stop_reason
         if event.token_usage is not None:
             self._meter.told = event.token_usage
@@ -278,14 +278,14 @@ class Reader:
         event = decode(payload, _ContextUsage)
         if event.context_usage_percentage is None:
             event = self._unwrapped(payload, _ContextUsage, ("contextUsageEvent",))
-        self._has_tail = True
+        self.has_tail = True
         self._meter.percentage = event.context_usage_percentage or self._meter.percentage
 
     def _take_metering(self, payload: bytes) -> None:
         usage = decode(payload, _Metering).usage
         if usage is None:
             usage = self._unwrapped(payload, _Metering, ("meteringEvent",)).usage
-        self._has_tail = True
+        self.has_tail = True
         if usage is not None:
             self._meter.charge(usage)
 
@@ -308,7 +308,7 @@ class Reader:
                 self.skipped += 1
                 return False
         if self.saw_content and error.code == "ContentLengthExceededException":
-            self._has_tail = True
+            self.has_tail = True
             self._stop_reason = "MAX_TOKENS"
             self.is_over = True
             return True
@@ -402,7 +402,7 @@ class Reader:
             return ev.StopReason.MAX_TOKENS
         if self._calls.whole:
             return ev.StopReason.TOOL_USE
-        if not self._has_tail:
+        if not self.has_tail:
             return ev.StopReason.MAX_TOKENS
         return ev.StopReason.PAUSE_TURN if told == "PAUSE_TURN" else ev.StopReason.END_TURN
 
