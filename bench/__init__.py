@@ -1,0 +1,1 @@
+"""What the gateway costs: load, baselines and measurements; run by `make bench`."""
