@@ -28,7 +28,7 @@ class Entry:
         self.account = account
         self._endpoints = endpoints
         self.route_index = 0
-        self.models: tuple[UpstreamModel, ...] | None = None
+        self.models = None
         self.models_fetched_at = stored.models_fetched_at
         self.adopt(stored)
 
@@ -65,11 +65,15 @@ class Entry:
         return False
 
     @property
-    def listed(self) -> frozenset[str] | None:
-        """The ids of its live model list; None when none is known."""
-        if self.models is None:
-            return None
-        return frozenset(model.id for model in self.models)
+    def models(self) -> tuple[UpstreamModel, ...] | None:
+        """Its live model list; None when none is known."""
+        return self._models
+
+    @models.setter
+    def models(self, models: tuple[UpstreamModel, ...] | None) -> None:
+        self._models = models
+        # The ids alone, which every request asks for.
+        self.listed = None if models is None else frozenset(model.id for model in models)
 
     def apply(self, condition: Condition) -> None:
         """Put the account into `condition`."""

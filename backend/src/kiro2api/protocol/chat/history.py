@@ -82,8 +82,10 @@ def repair(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
 
     Source: docs/reference/upstream.md, History.
     """
-    drafts = _merge(_drafts(turns))
-    drafts = _merge(draft for draft in drafts if not draft.is_only_reasoning())
+    merged = _merge(_drafts(turns))
+    drafts = [draft for draft in merged if not draft.is_only_reasoning()]
+    if len(drafts) < len(merged):
+        drafts = _merge(drafts)
     if not drafts:
         return ()
     _answer(drafts, _match(drafts))

@@ -15,6 +15,7 @@ from kiro2api.protocol.wire.json import decode, encode
 
 DEFAULT_WINDOW_TOKENS = 200_000
 _NEAREST = 3
+_MOST_RESOLVED = 1_000
 
 _FAMILY = "(?P<family>opus|sonnet|haiku|fable)"
 _VERSION = r"(?P<major>\d{1,2})(?:-(?P<minor>\d{1,2}))?"
@@ -182,6 +183,8 @@ class ModelMap:
         self._public = {entry.name: entry for entry in self._data.public}
         self._known = {entry.id: entry for entry in self._data.known}
         self._pinned = {entry.pinned for entry in self._data.public}
+        # Clients ask for the same few models again and again, of lists that rarely change.
+        self._resolved: dict[tuple[str, frozenset[str] | None], str] = {}
 
     def resolve(self, name: str, listed: frozenset[str] | None) -> str:
         """Return the upstream id that `name` means for an account.
@@ -191,6 +194,16 @@ class ModelMap:
         Raises:
             RequestError: 404 `model_not_found`; the message has the nearest names.
         """
+        asked = (name, listed)
+        known = self._resolved.get(asked)
+        if known is not None:
+            return known
+        if len(self._resolved) >= _MOST_RESOLVED:
+            self._resolved.clear()
+        found = self._resolved[asked] = self._resolve(name, listed)
+        return found
+
+    def _resolve(self, name: str, listed: frozenset[str] | None) -> str:
         bare = _undecorated(name)
         plain = _DATE.sub("", bare)
         for spelling in (name.lower(), bare, plain):
