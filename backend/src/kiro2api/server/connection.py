@@ -16,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import (
 from uvicorn.server import ServerState
 
 from kiro2api.protocol.wire import json
+from kiro2api.server.flow import EdgeEvent, EdgeFlow
 from kiro2api.server.limits import EdgeLimits
 
 EXTENSION: Final = "kiro2api"
@@ -127,6 +128,28 @@ class GatewayProtocol(HttpToolsProtocol):
     cost a request no more than a few attributes.
     """
 
+    # Not in the instance's dictionary: with uvicorn's own attributes it would be a big one.
+    __slots__ = (
+        "_client",
+        "_deaf",
+        "_extensions",
+        "_head_bytes",
+        "_heads",
+        "_limits",
+        "_lingering",
+        "_mark",
+        "_marked_at",
+        "_phase",
+        "_raw",
+        "_read_bytes",
+        "_reads",
+        "_refusal",
+        "_state",
+        "_unwanted_bytes",
+        "_upgrading",
+        "edge",
+    )
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # uvicorn's own, passed through
         super().__init__(*args, **kwargs)
         assert isinstance(self.server_state, EdgeState)
@@ -158,6 +181,7 @@ class GatewayProtocol(HttpToolsProtocol):
         """Take the connection; uvicorn gets our view of it."""
         super().connection_made(transport)
         self._raw = transport
+        self.flow = EdgeFlow(transport)
         self.edge = EdgeTransport(transport, self.close)
         # It has all that uvicorn uses of one.
         self.transport = self.edge  # type: ignore[assignment]
@@ -279,6 +303,7 @@ class GatewayProtocol(HttpToolsProtocol):
         self._unwanted_bytes = 0
         self.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]  # our own
         super().on_headers_complete()
+        self.cycle.message_event = EdgeEvent()
         if self._state.draining:
             self.cycle.keep_alive = False
 

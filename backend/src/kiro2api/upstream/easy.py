@@ -118,6 +118,8 @@ class EasyHandles:
         curl.setopt(pycurl.NOPROXY, "")
         curl.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
         curl.setopt(pycurl.USERAGENT, "")
+        # Kept for as long as the answer streams: libcurl's own choice is 64 KiB for each.
+        curl.setopt(pycurl.UPLOAD_BUFFERSIZE, 16 * 1024)
         curl.setopt(pycurl.NOSIGNAL, 1)
         curl.setopt(pycurl.TCP_NODELAY, 1)
         curl.setopt(pycurl.TCP_KEEPALIVE, 1)

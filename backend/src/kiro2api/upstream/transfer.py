@@ -26,6 +26,7 @@ class CurlTransfer:
         "_deadline",
         "_ended",
         "_failure",
+        "_head",
         "_head_lines",
         "_headers",
         "_headers_done",
@@ -78,6 +79,7 @@ class CurlTransfer:
         self._chunks: list[bytes] = []
         self._buffered_bytes = 0
         self._head_lines: list[bytes] = []
+        self._head = b""
         self._headers: Mapping[str, str] | None = None
         self._headers_done = False
         self._paused = False
@@ -94,7 +96,7 @@ class CurlTransfer:
     def headers(self) -> Mapping[str, str]:
         """The headers of the answer, names in lower case; most answers are never asked for them."""
         if self._headers is None:
-            self._headers = _parse_headers(self._head_lines[1:])
+            self._headers = _parse_headers(self._head.splitlines()[1:])
         return self._headers
 
     async def read(self) -> bytes:
@@ -212,6 +214,9 @@ class CurlTransfer:
         self.status = int(status)
         self.multiplexed = version == b"HTTP/2"
         self._headers_done = True
+        # One object for as long as the answer streams, not one for each line.
+        self._head = b"".join(self._head_lines)
+        self._head_lines = []
         self._received += 1
         self._wake()
 
@@ -275,7 +280,7 @@ def _parse_headers(lines: list[bytes]) -> dict[str, str]:
     headers: dict[str, str] = {}
     name = ""
     for line in lines:
-        text = line.decode("latin-1").rstrip("\r\n")
+        text = line.decode("latin-1")
         if text[:1] in (" ", "\t"):
             headers[name] = f"{headers.get(name, '')} {text.strip()}"
             continue
