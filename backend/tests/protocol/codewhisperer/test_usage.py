@@ -127,3 +127,14 @@ def test_asking_for_the_total_twice_counts_nothing_twice() -> None:
     tally.add(SPOKEN)
 
     assert tally.total() == tally.total() == estimate_text(SPOKEN)
+
+
+def test_a_tally_keeps_little_of_the_text_that_it_counts() -> None:
+    tally = Tally()
+    kept = 0
+    for size in (1, 10, 1023, 1024, 100_000, 5):
+        for _ in range(200):
+            tally.add("x" * size)
+            kept = max(kept, sum(map(len, tally._pieces)))
+
+    assert kept <= 64 * 1024

@@ -5,8 +5,10 @@ import msgspec
 from kiro2api.protocol.chat.events import Usage
 from kiro2api.protocol.tokens import estimate_text
 
-# How many pieces of text wait for the estimate: joined now and then, never one by one.
+# How many pieces of text wait for the estimate: joined now and then, never one by one. A long one
+# ends the waiting, so that no more than 64 Ki characters of a reply are kept.
 _PIECES = 64
+_LONG_CHARS = 1024
 
 
 class TokenUsage(msgspec.Struct, rename="camel", gc=False):
@@ -31,7 +33,7 @@ class Tally:
     def add(self, text: str) -> None:
         """Count `text` as well."""
         self._pieces.append(text)
-        if len(self._pieces) >= _PIECES:
+        if len(self._pieces) >= _PIECES or len(text) >= _LONG_CHARS:
             self.total()
 
     def total(self) -> int:
