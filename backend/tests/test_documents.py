@@ -3,23 +3,47 @@
 import json
 import re
 from pathlib import Path
+from typing import get_args
 
+import msgspec
 import pytest
 
 from kiro2api import __version__
-from tests.support.documents import READMES, with_current_table
+from kiro2api.emulator.accounts import AccountSpec
+from kiro2api.emulator.behaviour import Behaviour
+from kiro2api.emulator.control import _ROUTES, PREFIX
+from kiro2api.emulator.profile import KNOWN_RULES
+from kiro2api.emulator.server import EmulatorOptions
+from kiro2api.emulator.steps import Step
+from kiro2api.errors import FaultKind
+from kiro2api.gateway.ledger import AttemptNote, RequestRecord
+from kiro2api.gateway.outcome import STATUSES
+from kiro2api.logs import LogEvent
+from kiro2api.pool.account import Standing
+from kiro2api.protocol.chat.events import Usage
+from tests.support.documents import GENERATED, READMES, part, with_current_parts
 from tests.support.tree import ROOT, SOURCE, files, name
 
 MARKDOWN = [path for path in files() if path.suffix == ".md"]
 
 
-@pytest.mark.parametrize("file", READMES)
-def test_the_table_of_settings_is_current(file: str) -> None:
-    """When it is not, `make docs` writes it."""
-    text = (ROOT / file).read_text()
+def document(path: str) -> str:
+    return (ROOT / path).read_text()
 
-    assert "| `KIRO_AUTH_TOKEN` |" in text
-    assert with_current_table(text, READMES[file]) == text
+
+def first_cells(table: str) -> list[str]:
+    """Return the words in back quotes of the first cell of each row."""
+    cells = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
+    return [word for cell in cells for word in re.findall(r"`(.*?)`", cell)]
+
+
+@pytest.mark.parametrize("file", GENERATED)
+def test_the_generated_parts_are_current(file: str) -> None:
+    """When they are not, `make docs` writes them."""
+    text = document(file)
+
+    assert all(part(text, name).strip() for name in GENERATED[file])
+    assert with_current_parts(text, GENERATED[file]) == text
 
 
 @pytest.mark.parametrize("document", MARKDOWN, ids=name)
@@ -94,3 +118,88 @@ def test_the_windows_of_the_models_are_the_ones_that_the_program_assumes() -> No
     }
 
     assert written == {model["id"]: model["window_tokens"] for model in models["known"]}
+
+
+# ------------------------------------------------------------------------------------- references
+
+
+def test_every_event_of_the_log_is_explained_with_its_level() -> None:
+    table = part(document("docs/reference/log.md"), "events")
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \|", table, re.MULTILINE)
+
+    assert rows == [(event.value, event.level) for event in LogEvent]
+
+
+def test_every_member_of_the_line_of_a_request_is_explained() -> None:
+    record = RequestRecord("req_1", started_s=0.0)
+    record.attempts.append(AttemptNote("first"))
+    record.first_event_s, record.stop_reason = 1.0, "end_turn"
+    record.usage = Usage(1, 1, credits=0.1)
+    record.is_partial, record.skipped_events = True, 1
+
+    members = first_cells(part(document("docs/reference/log.md"), "members"))
+
+    assert sorted(members) == sorted(record.fields(2.0))
+
+
+def test_every_kind_of_fault_is_explained_with_its_status() -> None:
+    table = part(document("docs/reference/errors.md"), "faults")
+    rows = dict(re.findall(r"^\| `(\w+)` \| (\d+|its own|\d+)", table, re.MULTILINE))
+    of_its_own = {FaultKind.OVERLOADED: "its own", FaultKind.NETWORK: "502"}
+
+    assert rows == {kind.value: of_its_own.get(kind, str(STATUSES[kind])) for kind in FaultKind}
+
+
+def test_every_standing_is_explained() -> None:
+    table = part(document("docs/how-to/accounts.md"), "standings")
+
+    assert first_cells(table) == [*Standing, "disabled"]
+
+
+EMULATOR = "docs/reference/emulator.md"
+
+
+@pytest.mark.parametrize(
+    ("name", "struct"), [("account", AccountSpec), ("behaviour", Behaviour)], ids=str
+)
+def test_every_member_of_the_emulators_bodies_is_explained(
+    name: str, struct: type[msgspec.Struct]
+) -> None:
+    members = first_cells(part(document(EMULATOR), name))
+
+    assert sorted(members) == sorted(struct.__struct_encode_fields__)
+
+
+def test_every_step_of_the_emulator_is_explained_with_all_its_members() -> None:
+    table = part(document(EMULATOR), "steps")
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \| ", table, re.MULTILINE))
+    steps = {str(step.__struct_config__.tag): step for step in get_args(Step)}
+
+    assert rows.keys() - {"do"} == steps.keys()
+    unnamed = [
+        f"{name}.{member}"
+        for name, step in steps.items()
+        for member in step.__struct_encode_fields__
+        if f"`{member}`" not in rows[name]
+    ]
+    assert unnamed == []
+
+
+def test_every_demand_of_the_emulator_is_explained() -> None:
+    demands = first_cells(
+        re.sub(r"\| [^|]* \| [^|]* \|$", "|", part(document(EMULATOR), "demands"))
+    )
+
+    assert set(demands) == KNOWN_RULES
+
+
+def test_every_option_of_the_emulator_is_explained() -> None:
+    options = {f"--{name.replace('_', '-')}" for name in EmulatorOptions.__struct_encode_fields__}
+
+    assert options == set(re.findall(r"`(--[a-z-]+)`", document(EMULATOR)))
+
+
+def test_every_request_of_the_emulators_control_is_explained() -> None:
+    named = set(re.findall(rf"`([A-Z]+) {PREFIX}([a-z]*)", document(EMULATOR)))
+
+    assert named == set(_ROUTES)
