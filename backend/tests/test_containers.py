@@ -79,6 +79,14 @@ def test_compose_passes_on(service: dict[str, Any], variable: str) -> None:
     assert f"${{{variable}:-" in passed
 
 
+def test_compose_passes_every_setting_on_but_the_places_of_the_container(
+    service: dict[str, Any],
+) -> None:
+    assert service["env_file"] == [{"path": ".env", "required": False}]
+    assert service["environment"]["HOST"] == "0.0.0.0"
+    assert service["environment"]["KIRO_DB_PATH"].startswith("/data/")
+
+
 def test_compose_keeps_the_data_and_opens_the_port(service: dict[str, Any]) -> None:
     assert service["volumes"] == ["data:/data"]
     assert service["ports"] == ["${PORT:-8080}:8080"]
