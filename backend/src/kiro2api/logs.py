@@ -37,8 +37,9 @@ _MIN_SECRET_CHARACTERS = 6
 _SHORT_CHARACTERS = 64
 _NUMBERS = (bool, int, float)
 _PLAIN = frozenset((*_NUMBERS, type(None)))
-# Made here, of digits, and new in each line: looking for secrets in it is in vain.
-_OURS = frozenset({"request_id"})
+# Members whose values are made here, of digits or of words from closed lists: to look for secrets in
+# them is in vain.
+_OURS = frozenset({"request_id", "dialect", "outcome", "stop_reason"})
 _LEVELS = {
     "debug": logging.DEBUG,
     "info": logging.INFO,

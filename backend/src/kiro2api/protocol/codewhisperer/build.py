@@ -80,5 +80,5 @@ def build(request: ChatRequest, plan: BuildPlan) -> Built:
 
 def _used_names(turns: tuple[Turn, ...]) -> list[str]:
     """Return the names of the tools that were called, each once, in order."""
-    uses = (block for turn in turns for block in turn.blocks if isinstance(block, ToolUse))
-    return list(dict.fromkeys(use.name for use in uses))
+    uses = [block for turn in turns for block in turn.blocks if isinstance(block, ToolUse)]
+    return list(dict.fromkeys([use.name for use in uses]))

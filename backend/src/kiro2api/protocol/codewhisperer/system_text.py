@@ -8,8 +8,8 @@ from kiro2api.protocol.chat.text import clean, is_blank
 
 def system_text(request: ChatRequest, words: Iterable[str]) -> str:
     """Return the system text with `words` about the tools; "" when there is nothing to say."""
-    said = "\n".join(clean(block.text) for block in request.system if not is_blank(block.text))
-    return "\n\n".join(part for part in (said, *words, *_format(request.response_format)) if part)
+    said = "\n".join([clean(block.text) for block in request.system if not is_blank(block.text)])
+    return "\n\n".join([p for p in (said, *words, *_format(request.response_format)) if p])
 
 
 def _format(wanted: ResponseFormat) -> Iterator[str]:

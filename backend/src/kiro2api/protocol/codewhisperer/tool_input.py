@@ -18,10 +18,12 @@ _NAMELESS = "_"
 def settle_inputs(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
     """Return `turns` with the input of each call tidied; calls whose input is no object as text."""
     return tuple(
-        Turn(turn.role, tuple(_settled(block) for block in turn.blocks))
-        if any(isinstance(block, ToolUse) for block in turn.blocks)
-        else turn
-        for turn in turns
+        [
+            Turn(turn.role, tuple([_settled(block) for block in turn.blocks]))
+            if any([isinstance(block, ToolUse) for block in turn.blocks])
+            else turn
+            for turn in turns
+        ]
     )
 
 

@@ -34,9 +34,11 @@ def offer(request: ChatRequest, used: Iterable[str], *, max_description_length: 
     Raises:
         RequestError: two tools share a name, a schema is none, or `tool_choice` names no tool.
     """
+    needed = dict.fromkeys(used)
+    if not request.tools and not needed and request.tool_choice.mode is not ChoiceMode.TOOL:
+        return Offer((), NameMap(()), ())
     specs = _unique(request.tools)
     schemas = {spec.name: _schema(spec, at) for at, spec in specs.values()}
-    needed = dict.fromkeys(used)
     names = NameMap(
         [*specs, *needed],
         {name: normal.properties for name, normal in schemas.items() if normal.properties},
