@@ -183,8 +183,7 @@ class GatewayProtocol(HttpToolsProtocol):
         self._raw = transport
         self.flow = EdgeFlow(transport)
         self.edge = EdgeTransport(transport, self.close)
-        # It has all that uvicorn uses of one.
-        self.transport = self.edge  # type: ignore[assignment]
+        self.transport = self.edge  # type: ignore[assignment]  # it has all that uvicorn uses
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the app at once."""
