@@ -168,8 +168,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         _VisibleAscii,
         _is(
             "KIRO_ADMIN_TOKEN",
-            "A key for the pages and calls of the operator; client keys do not open them.",
-            "运维页面与接口使用的密钥；客户端密钥不能代替。",
+            "The operator's key: `GET /api/tokens` takes it as well as the client key.",
+            "运维密钥：`GET /api/tokens` 除客户端密钥外也接受它。",
             allowed=_VISIBLE_ASCII,
             secret=True,
         ),
