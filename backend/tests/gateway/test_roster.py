@@ -132,13 +132,14 @@ def test_times_move_together_when_a_condition_changes_clocks() -> None:
         since=1.0,
         until=2.0,
         soft_until=3.0,
-        models={"m": ModelRefusal(4.0, "no", FaultKind.MODEL_UNAVAILABLE)},
+        models={"m": ModelRefusal(4.0, "no", FaultKind.MODEL_UNAVAILABLE, since=5.0)},
     )
 
     moved = shifted(condition, 10.0)
 
-    times = (moved.since, moved.until, moved.soft_until, moved.models["m"].until)
-    assert times == (11.0, 12.0, 13.0, 14.0)
+    refusal = moved.models["m"]
+    times = (moved.since, moved.until, moved.soft_until, refusal.until, refusal.since)
+    assert times == (11.0, 12.0, 13.0, 14.0, 15.0)
 
 
 def test_the_models_of_a_group_are_those_of_all_its_accounts() -> None:

@@ -17,6 +17,7 @@ from kiro2api.pool.selection import (
     choose,
     in_force,
 )
+from kiro2api.pool.strategy import Strategy
 
 NOW = 1000.0
 MODEL = "claude-sonnet-4.5"
@@ -196,15 +197,59 @@ def test_a_standing_ends_at_its_time() -> None:
     assert not in_force(Condition(until=NOW + 5), now=NOW)
 
 
+def test_round_robin_takes_turns_among_those_that_can_serve() -> None:
+    accounts = [account(0), account(1, COOLING), account(2)]
+
+    chosen = [
+        chosen_id(accounts, Need("default", MODEL, strategy=Strategy.ROUND_ROBIN, turn=turn))
+        for turn in range(4)
+    ]
+
+    assert chosen == ["a0", "a2", "a0", "a2"]
+
+
+def test_a_conversation_comes_back_to_its_account_when_that_is_back() -> None:
+    need = Need("default", MODEL, key="conversation", strategy=Strategy.LEAST_IN_FLIGHT)
+    places = range(4)
+    home = int(chosen_id([account(place) for place in places], need)[1:])
+    pool = [account(place, COOLING if place == home else READY) for place in places]
+
+    meanwhile = chosen_id(pool, need)
+    afterwards = chosen_id(pool, need, now=NOW + 30)
+
+    assert meanwhile != f"a{home}"
+    assert afterwards == f"a{home}"
+
+
+@pytest.mark.parametrize("strategy", Strategy)
+def test_no_strategy_prefers_an_account_that_is_out(strategy: Strategy) -> None:
+    rich = msgspec.structs.replace(account(0, COOLING), credits=100.0)
+
+    assert chosen_id([rich, account(1)], Need("default", MODEL, strategy=strategy)) == "a1"
+
+
 CONDITIONS = st.sampled_from([Condition(), COOLING, DRAINED, SUSPENDED, RESTING, REFUSED])
 
 
-@given(st.lists(CONDITIONS, min_size=1, max_size=6), st.sets(st.integers(0, 5)))
+@given(
+    st.lists(CONDITIONS, min_size=1, max_size=6),
+    st.sets(st.integers(0, 5)),
+    st.sampled_from(Strategy),
+    st.sampled_from(["", "conversation"]),
+    st.integers(0, 9),
+)
 def test_a_choice_agrees_with_the_one_predicate(
-    conditions: list[Condition], tried: set[int]
+    conditions: list[Condition], tried: set[int], strategy: Strategy, key: str, turn: int
 ) -> None:
     accounts = [account(place, condition) for place, condition in enumerate(conditions)]
-    need = Need("default", MODEL, tried=frozenset(f"a{place}" for place in tried))
+    need = Need(
+        "default",
+        MODEL,
+        tried=frozenset(f"a{place}" for place in tried),
+        key=key,
+        strategy=strategy,
+        turn=turn,
+    )
     states = {
         a.id: availability(a, model=MODEL, now=NOW) for a in accounts if a.id not in need.tried
     }
@@ -214,7 +259,7 @@ def test_a_choice_agrees_with_the_one_predicate(
     usable = [name for name, state in states.items() if state.usable]
     soft = [name for name, state in states.items() if state.soft]
     if isinstance(choice, Chosen):
-        assert choice.account.id == (usable or soft)[0]
+        assert choice.account.id in (usable or soft)
         assert choice.trial is not bool(usable)
     else:
         assert not usable

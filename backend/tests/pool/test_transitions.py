@@ -35,7 +35,9 @@ TABLE = {
     FaultKind.WRONG_ENDPOINT: READY,
     FaultKind.SUSPENDED: Condition(Standing.SUSPENDED, "why", NOW, None),
     FaultKind.NOT_ENTITLED: Condition(Standing.NOT_ENTITLED, "why", NOW, None),
-    FaultKind.MODEL_UNAVAILABLE: Condition(models={MODEL: ModelRefusal(NOW + 600, "why")}),
+    FaultKind.MODEL_UNAVAILABLE: Condition(
+        models={MODEL: ModelRefusal(NOW + 600, "why", since=NOW)}
+    ),
     FaultKind.OVERLOADED: Condition(soft_strikes=1),
     FaultKind.NETWORK: Condition(soft_strikes=1),
     FaultKind.CONTEXT_TOO_LONG: READY,
@@ -191,6 +193,14 @@ def test_an_entitlement_refused_for_a_model_leaves_the_account() -> None:
 
 def test_a_refusal_of_a_model_without_its_name_says_nothing() -> None:
     assert after_fault(READY, Fault(FaultKind.MODEL_UNAVAILABLE), now=NOW) is READY
+
+
+def test_a_model_that_is_refused_again_is_refused_since_the_first_time() -> None:
+    once = moved(FaultKind.MODEL_UNAVAILABLE)
+
+    twice = moved(FaultKind.MODEL_UNAVAILABLE, condition=once, now=NOW + 5)
+
+    assert twice.models[MODEL] == ModelRefusal(NOW + 605, "why", since=NOW)
 
 
 def test_refused_models_are_forgotten_when_their_time_has_come() -> None:

@@ -167,7 +167,9 @@ def shifted(condition: Condition, by_s: float) -> Condition:
         until=None if condition.until is None else condition.until + by_s,
         soft_until=condition.soft_until + by_s,
         models={
-            name: msgspec.structs.replace(refusal, until=refusal.until + by_s)
+            name: msgspec.structs.replace(
+                refusal, until=refusal.until + by_s, since=refusal.since + by_s
+            )
             for name, refusal in condition.models.items()
         },
     )

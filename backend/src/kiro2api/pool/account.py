@@ -20,11 +20,12 @@ class Standing(StrEnum):
 
 
 class ModelRefusal(msgspec.Struct, frozen=True):
-    """A model that this account cannot use until `until`, and why."""
+    """A model that this account cannot use until `until`, since when, and why."""
 
     until: float
     reason: str
     kind: FaultKind = FaultKind.MODEL_UNAVAILABLE
+    since: float = 0.0
 
 
 class Condition(msgspec.Struct, frozen=True):
@@ -46,7 +47,11 @@ class Condition(msgspec.Struct, frozen=True):
 
 
 class Account(msgspec.Struct, frozen=True):
-    """One account in its place: `position` is the configured order, `enabled` the person's wish."""
+    """One account in its place: `position` is the configured order, `enabled` the person's wish.
+
+    `soft_cap` is the number of requests in flight above which others are preferred, 0 for none.
+    `credits` is what is left of its quota, None when nobody knows.
+    """
 
     id: str
     name: str
@@ -55,3 +60,5 @@ class Account(msgspec.Struct, frozen=True):
     enabled: bool = True
     condition: Condition = Condition()
     in_flight: int = 0
+    soft_cap: int = 0
+    credits: float | None = None

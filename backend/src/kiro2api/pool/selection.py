@@ -6,13 +6,15 @@ import msgspec
 
 from kiro2api.errors import FaultKind
 from kiro2api.pool.account import Account, Condition, Standing
+from kiro2api.pool.strategy import DEFAULT_STRATEGY, Strategy, preferred
 
 
 class Need(msgspec.Struct, frozen=True):
     """What a request needs of an account.
 
     `tried` are the accounts that it has used up, `trials_under_way` those on which any request
-    makes a trial now, `key` the conversation, for strategies that stick to it.
+    makes a trial now. `strategy` is the group's; `key` names the conversation for those that stick
+    to an account ("" for none), `turn` counts requests for those that take turns.
     """
 
     group: str
@@ -20,6 +22,8 @@ class Need(msgspec.Struct, frozen=True):
     tried: frozenset[str] = frozenset()
     trials_under_way: frozenset[str] = frozenset()
     key: str = ""
+    strategy: Strategy = DEFAULT_STRATEGY
+    turn: int = 0
 
 
 class Availability(msgspec.Struct, frozen=True):
@@ -122,13 +126,14 @@ def availability(account: Account, *, model: str, now: float) -> Availability:
 
 
 def choose(accounts: Sequence[Account], need: Need, *, now: float) -> Choice:
-    """Return the first account of the group, in configured order, that can serve `need`.
+    """Return the account of the group that its strategy prefers of those that can serve `need`.
 
     An account that rests for a soft reason is passed over while anybody else can serve; then the
     one that returns soonest makes a trial, unless one is under way on it already. `Wait` counts
     the accounts that were tried too: its time is the true soonest return of the group.
     """
     members = sorted((a for a in accounts if a.group == need.group), key=lambda a: a.position)
+    ready: list[Account] = []
     out: list[Availability] = []
     resting: list[tuple[float, Account]] = []
     for account in members:
@@ -136,11 +141,14 @@ def choose(accounts: Sequence[Account], need: Need, *, now: float) -> Choice:
         tried = account.id in need.tried
         if state.usable:
             if not tried:
-                return Chosen(account, trial=False)
+                ready.append(account)
         elif state.soft and not tried:
             resting.append((account.condition.soft_until, account))
         else:
             out.append(state)
+    if ready:
+        account = preferred(ready, need.strategy, key=need.key, turn=need.turn)
+        return Chosen(account, trial=False)
     if not resting:
         return _nobody(out, configured=len(members), group=need.group)
     until, account = min(resting, key=lambda pair: pair[0])

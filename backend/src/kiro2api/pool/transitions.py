@@ -136,7 +136,9 @@ def _refuse_model(condition: Condition, fault: Fault, now: float, _jitter: float
     if not fault.model:
         return condition
     known = {name: refusal for name, refusal in condition.models.items() if refusal.until > now}
-    known[fault.model] = ModelRefusal(now + MODEL_REFUSAL_S, _reason(fault), fault.kind)
+    known[fault.model] = ModelRefusal(
+        now + MODEL_REFUSAL_S, _reason(fault), fault.kind, since=_since(known.get(fault.model), now)
+    )
     if len(known) > _REMEMBERED_MODELS:
         del known[min(known, key=lambda name: known[name].until)]
     return msgspec.structs.replace(condition, models=known)
@@ -170,6 +172,11 @@ _MOVES: Mapping[FaultKind, Move] = {
     FaultKind.BROKEN_STREAM: _rest_softly,
     FaultKind.UNKNOWN: _nothing,
 }
+
+
+def _since(refusal: ModelRefusal | None, now: float) -> float:
+    """Return since when a model is refused: a refusal that is told again began the first time."""
+    return now if refusal is None else refusal.since
 
 
 def _reason(fault: Fault) -> str:
