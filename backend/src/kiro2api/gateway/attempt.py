@@ -30,7 +30,7 @@ from kiro2api.pool.transitions import Fault
 from kiro2api.protocol.chat.events import Failure, Finish
 from kiro2api.protocol.chat.request import ChatRequest
 from kiro2api.protocol.codewhisperer.build import BuildPlan, Built, build
-from kiro2api.protocol.codewhisperer.endpoints import generation_call
+from kiro2api.protocol.codewhisperer.endpoints import AGENT_MODE, WireForm, generation_call, onward
 from kiro2api.protocol.codewhisperer.fault import classify
 from kiro2api.protocol.codewhisperer.models import ModelMap
 from kiro2api.protocol.codewhisperer.read import Ending, Flaw, Reader
@@ -255,6 +255,7 @@ class Run:
         built = self._build(entry, model_id)
         call = generation_call(
             entry.route,
+            kind=entry.credential.kind,
             token=self._token,
             body=built.body,
             user_agent=gateway.user_agent,
@@ -280,6 +281,7 @@ class Run:
             conversation_id=self._conversation_id,
             continuation_id=self._continuation_id,
             profile_arn=entry.route.profile_arn,
+            agent_mode=AGENT_MODE if entry.route.form is WireForm.JSON10 else "",
             max_description_length=self._gateway.limits.max_tool_description,
             without_reasoning=self._without_reasoning,
         )
@@ -380,7 +382,7 @@ class Run:
         """Tell whether the cause lay in our own request and has been mended, once for each cause."""
         match fault.kind:
             case FaultKind.TOKEN_REJECTED | FaultKind.PROFILE_REQUIRED | FaultKind.WRONG_ENDPOINT:
-                return self._next_route(entry)
+                return self._next_route(entry, fault.kind)
             case FaultKind.SIGNATURE_INVALID if self._plan.repair("", "signature"):
                 self._without_reasoning = True
                 return True
@@ -390,12 +392,11 @@ class Run:
             case _:
                 return fault.code == BROKEN_TOOL_CALL
 
-    def _next_route(self, entry: Entry) -> bool:
+    def _next_route(self, entry: Entry, kind: FaultKind) -> bool:
         """Put the account on a strategy that this request has not tried; the last one stays."""
-        count, at = len(entry.routes), entry.route_index
+        at = entry.route_index
         self._plan.repair(entry.id, f"route {at}")
-        for step in range(1, count):
-            index = (at + step) % count
+        for index in onward(entry.routes, at=at, fault=kind):
             if self._plan.repair(entry.id, f"route {index}"):
                 entry.route_index = index
                 return True

@@ -63,6 +63,7 @@ class Catalogue:
     async def _page(self, entry: Entry, next_token: str) -> bytes:
         token = await self._renewal.fresh_token(entry)
         call = models_call(
+            kind=entry.credential.kind,
             token=token,
             profile_arn=entry.profile_arn,
             region=entry.credential.region,

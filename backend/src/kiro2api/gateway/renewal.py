@@ -63,6 +63,8 @@ class Renewal:
 
     def is_due(self, entry: Entry, *, ahead_s: float) -> bool:
         """Tell whether the token of `entry` is absent or ends within `ahead_s`."""
+        if not entry.credential.refreshes:
+            return False
         return entry.token is None or entry.token.expires_at - self._clock.wall() < ahead_s
 
     async def fresh_token(self, entry: Entry) -> str:
@@ -72,6 +74,8 @@ class Renewal:
             UpstreamError: the login is refused (`TOKEN_REJECTED`) or the login service is away.
             StoreError: the store is away, so that a rotation could not be saved.
         """
+        if not entry.credential.refreshes:
+            return entry.credential.api_key
         token = entry.token
         if token is not None and token.expires_at - self._clock.wall() >= USABLE_MARGIN_S:
             return token.value

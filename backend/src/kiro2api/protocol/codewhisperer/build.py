@@ -21,7 +21,7 @@ class BuildPlan(msgspec.Struct, frozen=True, kw_only=True):
     """What the attempt knows and the request does not.
 
     `without_reasoning` leaves out all reasoning of earlier replies: the answer to a signature that
-    the upstream did not accept. Ids and ARN are left out when empty.
+    the upstream did not accept. Ids, ARN and agent mode are left out when empty.
     """
 
     model_id: str
@@ -31,6 +31,7 @@ class BuildPlan(msgspec.Struct, frozen=True, kw_only=True):
     max_description_length: int = 10_000
     without_reasoning: bool = False
     origin: str = "AI_EDITOR"
+    agent_mode: str = ""
 
 
 class Built(msgspec.Struct, frozen=True):
@@ -74,7 +75,7 @@ def build(request: ChatRequest, plan: BuildPlan) -> Built:
         history=tuple(history),
         agent_continuation_id=plan.continuation_id,
     )
-    body = json.encode(wire.GenerationRequest(state, plan.profile_arn))
+    body = json.encode(wire.GenerationRequest(state, plan.profile_arn, plan.agent_mode))
     return Built(body, offered.names)
 
 

@@ -143,3 +143,4 @@ class GenerationRequest(Wire, frozen=True, gc=False):
 
     conversation_state: ConversationState
     profile_arn: str = ""
+    agent_mode: str = ""
