@@ -6,7 +6,14 @@ import msgspec
 import pytest
 from hypothesis import given
 
-from kiro2api.protocol.chat.history import CLOSING, NO_RESULT, OPENING, call_as_text, repair
+from kiro2api.protocol.chat.history import (
+    CLOSING,
+    NO_RESULT,
+    OPENING,
+    _repaired,
+    call_as_text,
+    repair,
+)
 from kiro2api.protocol.chat.request import (
     Block,
     Document,
@@ -379,7 +386,16 @@ def test_any_history_answers_each_call_in_the_next_turn_and_nothing_else(
 def test_any_history_is_repaired_once_and_for_all(turns: tuple[Turn, ...]) -> None:
     once = repair(turns)
 
-    assert msgspec.json.encode(_printable(repair(once))) == msgspec.json.encode(_printable(once))
+    assert not once or repair(once) is once
+
+
+@given(histories)
+def test_what_is_taken_for_sound_would_not_be_changed(turns: tuple[Turn, ...]) -> None:
+    sound = repair(turns)
+
+    assert msgspec.json.encode(_printable(_repaired(sound))) == msgspec.json.encode(
+        _printable(sound)
+    )
 
 
 @given(histories)

@@ -82,6 +82,59 @@ def repair(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
 
     Source: docs/reference/upstream.md, History.
     """
+    return turns if _is_sound(turns) else _repaired(turns)
+
+
+def _is_sound(turns: tuple[Turn, ...]) -> bool:
+    """Tell whether nothing needs repair: so it is with nearly all that good clients send."""
+    if len(turns) % 2 == 0:
+        return False
+    used: set[str] = set()
+    calls: list[str] | None = []
+    for at, turn in enumerate(turns):
+        if at % 2:
+            calls = _sound_calls(turn, used)
+        elif calls is None or not _is_sound_answer(turn, calls):
+            return False
+    return True
+
+
+def _sound_calls(turn: Turn, used: set[str]) -> list[str] | None:
+    """Return the ids of the calls of a sound turn of the assistant; None when it is not sound."""
+    if turn.role is not Role.ASSISTANT:
+        return None
+    calls: list[str] = []
+    is_only_reasoning = True
+    for block in turn.blocks:
+        if isinstance(block, Thinking | RedactedThinking):
+            continue
+        is_only_reasoning = False
+        if isinstance(block, ToolUse) and block.id not in used:
+            used.add(block.id)
+            calls.append(block.id)
+        elif not isinstance(block, Text) or is_blank(block.text):
+            return None
+    return None if is_only_reasoning else calls
+
+
+def _is_sound_answer(turn: Turn, calls: list[str]) -> bool:
+    """Tell whether a turn is the user's, with the results of `calls` first and something in it."""
+    answered, said = turn.blocks[: len(calls)], turn.blocks[len(calls) :]
+    return (
+        turn.role is Role.USER
+        and bool(turn.blocks)
+        and [block.tool_use_id for block in answered if isinstance(block, ToolResult)] == calls
+        and not any(
+            [
+                isinstance(block, ToolResult | ToolUse | Thinking | RedactedThinking)
+                or _is_blank_text(block)
+                for block in said
+            ]
+        )
+    )
+
+
+def _repaired(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
     merged = _merge(_drafts(turns))
     drafts = [draft for draft in merged if not draft.is_only_reasoning()]
     if len(drafts) < len(merged):
