@@ -44,6 +44,23 @@ def test_each_attempt_is_told_with_its_account_and_cause() -> None:
     assert line.fields(11.0)["attempts"] == ["a:rate_limited:12ms", "b:ok:0ms"]
 
 
+def test_one_good_attempt_is_told_by_its_account_alone() -> None:
+    line = record()
+    line.attempts.append(AttemptNote("a"))
+
+    fields = line.fields(11.0)
+    assert fields["account"] == "a"
+    assert "attempts" not in fields
+
+
+def test_one_failed_attempt_is_told_with_its_cause() -> None:
+    line = record()
+    line.attempts.append(AttemptNote("a"))
+    line.attempts[0].cause = "network"
+
+    assert line.fields(11.0)["attempts"] == ["a:network:0ms"]
+
+
 def test_a_failure_is_told_by_its_kind() -> None:
     line = record()
 

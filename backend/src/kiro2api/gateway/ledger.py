@@ -91,9 +91,11 @@ class RequestRecord:
         if last is not None:
             line["account"] = last.account
             line["model_sent"] = last.model
-            line["attempts"] = [
-                f"{note.account}:{note.cause or 'ok'}:{note.ms:.0f}ms" for note in self.attempts
-            ]
+            if len(self.attempts) > 1 or last.cause:
+                # One good attempt has been told already: its account is there, its time is `ms`.
+                line["attempts"] = [
+                    f"{note.account}:{note.cause or 'ok'}:{note.ms:.0f}ms" for note in self.attempts
+                ]
         if self.first_event_s is not None:
             line["first_event_ms"] = round((self.first_event_s - self.started_s) * 1000, 1)
         if self.stop_reason:

@@ -85,6 +85,10 @@ def test_neighbours_of_one_role_become_one_turn_with_a_blank_line_between_their_
     )
 
 
+def test_three_messages_of_the_user_are_one_turn() -> None:
+    check((user("a"), user("b"), user("c")), (user("a\n\nb\n\nc"),))
+
+
 def test_merged_turns_keep_their_files_in_order() -> None:
     check(
         (user(PICTURE), user("a", PICTURE, "b"), user("c"), user(PICTURE)),
