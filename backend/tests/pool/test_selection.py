@@ -164,10 +164,14 @@ def test_an_account_without_marks_is_usable() -> None:
 
 def test_a_standing_without_a_reason_is_its_own_reason() -> None:
     state = availability(
-        account(0, Condition(standing=Standing.COOLING, until=NOW + 1)), model="", now=NOW
+        account(0, Condition(standing=Standing.COOLING, since=NOW - 9, until=NOW + 1)),
+        model="",
+        now=NOW,
     )
 
-    assert state == Availability(False, "cooling", NOW + 1, kind=FaultKind.RATE_LIMITED)
+    assert state == Availability(
+        False, "cooling", NOW + 1, kind=FaultKind.RATE_LIMITED, since=NOW - 9
+    )
 
 
 def test_a_soft_rest_is_told_apart_from_a_hard_one() -> None:

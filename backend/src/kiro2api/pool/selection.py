@@ -29,6 +29,7 @@ class Need(msgspec.Struct, frozen=True):
 class Availability(msgspec.Struct, frozen=True):
     """Whether an account can serve, why not, and when it returns by itself (None: it does not).
 
+    `since` is when the reason began, None when nobody knows.
     `soft` tells that it is out only for a soft reason: it still serves when nobody else can, one
     request at a time. `kind` is the fault that stands for the reason; None for a person's wish.
     """
@@ -38,6 +39,7 @@ class Availability(msgspec.Struct, frozen=True):
     until: float | None = None
     soft: bool = False
     kind: FaultKind | None = None
+    since: float | None = None
 
 
 class Chosen(msgspec.Struct, frozen=True):
@@ -105,7 +107,11 @@ def availability(account: Account, *, model: str, now: float) -> Availability:
     refusal = condition.models.get(model)
     if refusal is not None and refusal.until > now:
         return Availability(
-            usable=False, reason=refusal.reason, until=refusal.until, kind=refusal.kind
+            usable=False,
+            reason=refusal.reason,
+            until=refusal.until,
+            kind=refusal.kind,
+            since=refusal.since,
         )
     if in_force(condition, now=now):
         return Availability(
@@ -113,6 +119,7 @@ def availability(account: Account, *, model: str, now: float) -> Availability:
             reason=condition.reason or condition.standing,
             until=condition.until,
             kind=_KIND_OF_STANDING[condition.standing],
+            since=condition.since,
         )
     if condition.soft_until > now:
         return Availability(
