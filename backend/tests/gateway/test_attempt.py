@@ -397,6 +397,24 @@ def test_an_exception_in_the_stream_decides_by_its_kind_before_content() -> None
     assert scene.standing("a") is Standing.COOLING
 
 
+@pytest.mark.parametrize("status", [200, 500])
+def test_no_body_may_fall_silent_for_good(status: int) -> None:
+    scene = Scene(a=[lambda: FakeTransfer(status, text_reply("Hi")), ok()])
+
+    scene.serve()
+
+    limits = {transfer.idle_limit_s for transfer in scene.upstream.transfers}
+    assert all(0 < limit_s <= Limits().idle_s for limit_s in limits)
+
+
+def test_an_upstream_that_uses_our_word_for_a_broken_tool_call_is_not_asked_for_ever() -> None:
+    scene = Scene(a=[refusal(400, "no", "broken_tool_call")])
+
+    scene.fail()
+
+    assert scene.asked == ["a"]
+
+
 def test_every_transfer_is_given_up_at_the_end() -> None:
     scene = Scene(a=[refusal(500), ok()])
 

@@ -263,6 +263,8 @@ class Run:
             attempt=len(self._record.attempts),
         )
         transfer = await gateway.upstream.open(call, first_byte_s=gateway.limits.first_event_s)
+        # From here on: the body of an error can fall silent as well.
+        transfer.idle_limit_s = gateway.limits.first_event_s
         try:
             note.status = transfer.status
             if transfer.status != 200:
@@ -300,7 +302,6 @@ class Run:
             if record.first_event_s is None:
                 record.first_event_s = clock.monotonic()
 
-        transfer.idle_limit_s = limits.first_event_s
         try:
             ending = await relay(transfer, reader, self._sink, on_first_event)
         finally:
@@ -389,8 +390,11 @@ class Run:
             case FaultKind.CONVERSATION_LIMIT if self._plan.repair("", "conversation"):
                 self._conversation_id = self._gateway.chance.uuid()
                 return True
-            case _:
+            case FaultKind.BROKEN_STREAM:
+                # Of this kind the code is a word of ours, not the upstream's.
                 return fault.code == BROKEN_TOOL_CALL
+            case _:
+                return False
 
     def _next_route(self, entry: Entry, kind: FaultKind) -> bool:
         """Put the account on a strategy that this request has not tried; the last one stays."""
