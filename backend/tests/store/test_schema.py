@@ -24,7 +24,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "next"
-down_revision = "0001"
+down_revision = "LAST"
 
 
 def upgrade() -> None:
@@ -48,7 +48,7 @@ def newer(tmp_path: Path) -> Schema:
 def make_newer(tmp_path: Path, maybe_fail: str) -> Schema:
     folder = tmp_path / "migrations 100%"
     shutil.copytree(CURRENT.folder, folder)
-    step = NEXT_STEP.replace("MAYBE_FAIL", maybe_fail)
+    step = NEXT_STEP.replace("MAYBE_FAIL", maybe_fail).replace("LAST", CURRENT.revisions[-1])
     (folder / "versions" / "r_next.py").write_text(step)
     return Schema(folder, (*CURRENT.revisions, "next"))
 
@@ -124,7 +124,9 @@ def test_an_older_database_is_copied_first_for_its_owner_alone(
 
     upgrade = open_with(path, newer)
 
-    assert upgrade == Upgrade(before="0001", after="next", backup=tmp_path / "k.db.before-next")
+    assert upgrade == Upgrade(
+        before=CURRENT.revisions[-1], after="next", backup=tmp_path / "k.db.before-next"
+    )
     assert upgrade.backup is not None
     assert stat.S_IMODE(upgrade.backup.stat().st_mode) == 0o600
     assert "colour" not in columns(upgrade.backup)
@@ -148,8 +150,11 @@ def test_a_database_of_a_newer_program_stops_the_start(tmp_path: Path, newer: Sc
     path = tmp_path / "k.db"
     open_with(path, newer)
     before = path.read_bytes()
+    known = CURRENT.revisions[-1]
 
-    with pytest.raises(SetupError, match=r"newer kiro2api \(schema next; this one knows 0001\)"):
+    with pytest.raises(
+        SetupError, match=rf"newer kiro2api \(schema next; this one knows {known}\)"
+    ):
         with_store(path, nothing)
 
     assert path.read_bytes() == before

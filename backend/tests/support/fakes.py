@@ -6,7 +6,15 @@ from typing import Any
 import msgspec
 
 from kiro2api.errors import StoreError
-from kiro2api.gateway.ports import AccessToken, ConfiguredAccount, StoredAccount, SyncReport
+from kiro2api.gateway.ports import (
+    AccessToken,
+    Added,
+    ConfiguredAccount,
+    NewAccount,
+    Outcome,
+    StoredAccount,
+    SyncReport,
+)
 from kiro2api.pool.account import Condition
 from kiro2api.protocol.chat.events import CONTENT_EVENTS, StreamEvent
 from kiro2api.protocol.codewhisperer.credential import AuthKind, Credential
@@ -60,24 +68,96 @@ class FakeStore:
         self.is_away = False
         self.saves_fail = False
         self.conditions: dict[str, Condition] = {}
+        self.leases: dict[str, tuple[str, float]] = {}
+        self.changes = 0
 
     def _check(self) -> None:
         if self.is_away:
             raise StoreError("the database is away")
+
+    def _change(self, account_id: str, **values: Any) -> bool:
+        self._check()
+        self.changes += 1
+        row = self.rows.get(account_id)
+        if row is None:
+            return False
+        self.rows[account_id] = msgspec.structs.replace(row, **values)
+        return True
+
+    async def revision(self) -> int:
+        self._check()
+        return self.changes
 
     async def prove_writable(self) -> None:
         self._check()
 
     async def accounts(self) -> list[StoredAccount]:
         self._check()
-        return list(self.rows.values())
+        there = [row for row in self.rows.values() if not row.removed]
+        return sorted(there, key=lambda row: row.position)
+
+    async def all_accounts(self) -> list[StoredAccount]:
+        return await self.accounts() + [row for row in self.rows.values() if row.removed]
 
     async def account(self, account_id: str) -> StoredAccount | None:
         self._check()
-        return self.rows.get(account_id)
+        row = self.rows.get(account_id)
+        return None if row is None or row.removed else row
 
     async def sync_configured(self, entries: Sequence[ConfiguredAccount]) -> SyncReport:
         raise AssertionError("no test of the use-cases syncs")
+
+    async def add(self, new: NewAccount) -> Added:
+        self._check()
+        for row in self.rows.values():
+            if row.credential == new.credential:
+                return Added(row.id, Outcome.UNCHANGED)
+        self.changes += 1
+        added = StoredAccount(
+            id=f"new{len(self.rows) + 1}",
+            name=new.name,
+            group=new.group,
+            position=len(self.rows),
+            enabled=new.enabled,
+            credential=new.credential,
+            version=1,
+            profile_arn=new.profile_arn,
+            access_token=new.access_token,
+            source=new.source,
+        )
+        self.rows[added.id] = added
+        return Added(added.id, Outcome.ADDED)
+
+    async def edit(
+        self,
+        account_id: str,
+        *,
+        name: str | None = None,
+        group: str | None = None,
+        enabled: bool | None = None,
+        position: int | None = None,
+        soft_cap: int | None = None,
+    ) -> bool:
+        given = {
+            "name": name,
+            "group": group,
+            "enabled": enabled,
+            "position": position,
+            "soft_cap": soft_cap,
+        }
+        return self._change(account_id, **{k: v for k, v in given.items() if v is not None})
+
+    async def remove(self, account_id: str, reason: str) -> bool:
+        return self._change(account_id, removed=reason)
+
+    async def set_user_id(self, account_id: str, user_id: str) -> str | None:
+        own = self.rows[account_id]
+        for row in await self.accounts():
+            if row.user_id == user_id and row.group == own.group and row.id != account_id:
+                self._change(account_id, removed=f"the same user as {row.name}")
+                return row.id
+        self._change(account_id, user_id=user_id)
+        return None
 
     async def save_rotation(
         self,
@@ -104,14 +184,39 @@ class FakeStore:
         return True
 
     async def save_models(self, account_id: str, *, models: bytes, fetched_at: float) -> None:
-        self._check()
-        self.rows[account_id] = msgspec.structs.replace(
-            self.rows[account_id], models=models, models_fetched_at=fetched_at
-        )
+        self._change(account_id, models=models, models_fetched_at=fetched_at)
 
     async def save_condition(self, account_id: str, condition: Condition) -> None:
-        self._check()
+        self._change(account_id, condition=condition)
         self.conditions[account_id] = condition
+
+    async def clear_condition(self, account_id: str) -> None:
+        self._change(account_id, condition=None)
+        self.conditions.pop(account_id, None)
+
+    async def save_route(self, account_id: str, key: str) -> None:
+        self._change(account_id, route=key)
+
+    async def save_profile(self, account_id: str, arn: str) -> None:
+        self._change(account_id, profile_arn=arn)
+
+    async def save_quota(self, account_id: str, quota: bytes, *, fetched_at: float) -> None:
+        self._change(account_id, quota=quota, quota_fetched_at=fetched_at)
+
+    async def acquire_lease(
+        self, account_id: str, *, holder: str, now: float, for_s: float
+    ) -> bool:
+        self._check()
+        other, until = self.leases.get(account_id, (holder, 0.0))
+        if other != holder and until > now:
+            return False
+        self.leases[account_id] = (holder, now + for_s)
+        return True
+
+    async def release_lease(self, account_id: str, holder: str) -> None:
+        self._check()
+        if self.leases.get(account_id, ("", 0.0))[0] == holder:
+            del self.leases[account_id]
 
 
 Piece = bytes | Exception

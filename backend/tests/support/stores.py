@@ -11,13 +11,20 @@ from typing import TypeVar
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from kiro2api.gateway.ports import ConfiguredAccount
+from kiro2api.gateway.ports import (
+    AccessToken,
+    ConfiguredAccount,
+    NewAccount,
+    StoredAccount,
+    SyncReport,
+)
 from kiro2api.protocol.codewhisperer.auth import AuthKind, Credential
 from kiro2api.store.opening import Store, open_store
 from kiro2api.store.schema import CURRENT, Schema
 
 T = TypeVar("T")
 SECRET_KEY = "a key for the tests"
+SOURCES = Path(__file__).parents[2] / "src"
 # One run of ids per database, whatever the number of starts.
 _NUMBERS: dict[Path, "itertools.count[int]"] = {}
 
@@ -68,9 +75,45 @@ def idc(
     return _entry(credential, index, {})
 
 
+def imported(token: str, **more: object) -> NewAccount:
+    """Return a Social login that a person brings, or what `more` says."""
+    values: dict[str, object] = {"name": "mine", "group": "default", "source": "import"}
+    values["credential"] = Credential(AuthKind.SOCIAL, token)
+    return NewAccount(**values | more)  # type: ignore[arg-type]
+
+
 def _entry(credential: Credential, index: int, more: dict[str, object]) -> ConfiguredAccount:
     values = {"name": f"account {index + 1}", "group": "default", "enabled": True} | more
     return ConfiguredAccount(index=index, credential=credential, **values)  # type: ignore[arg-type]
+
+
+def start(path: Path, *entries: ConfiguredAccount) -> SyncReport:
+    """Do what a start with these entries does."""
+    return with_store(path, lambda s: s.accounts.sync_configured(entries))
+
+
+def stored(path: Path) -> list[StoredAccount]:
+    return with_store(path, lambda s: s.accounts.accounts())
+
+
+def refresh_tokens(path: Path) -> list[str]:
+    return [account.credential.refresh_token for account in stored(path)]
+
+
+async def rotate(
+    store: Store, account_id: str, refresh_token: str, *, version: int = 1, profile_arn: str = ""
+) -> bool:
+    return await store.accounts.save_rotation(
+        account_id,
+        version=version,
+        refresh_token=refresh_token,
+        access_token=AccessToken(f"access for {refresh_token}", 1_000.5),
+        profile_arn=profile_arn,
+    )
+
+
+def rotated(path: Path, account_id: str, refresh_token: str, **more: object) -> bool:
+    return with_store(path, lambda s: rotate(s, account_id, refresh_token, **more))  # type: ignore[arg-type]
 
 
 @contextlib.contextmanager

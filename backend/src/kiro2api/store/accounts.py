@@ -1,25 +1,34 @@
 """The accounts in the database: matched by identity, sealed, changed by compare-and-swap."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
-from sqlalchemy import Row, delete, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from kiro2api import logs
-from kiro2api.errors import RequestError, StoreError
-from kiro2api.gateway.ports import AccessToken, ConfiguredAccount, StoredAccount, SyncReport
-from kiro2api.pool.account import Condition, Standing
-from kiro2api.protocol.codewhisperer.auth import AuthKind, Credential
+from kiro2api.gateway.ports import (
+    AccessToken,
+    Added,
+    ConfiguredAccount,
+    NewAccount,
+    StoredAccount,
+    SyncReport,
+)
+from kiro2api.pool.account import Condition
+from kiro2api.protocol.codewhisperer.credential import AuthKind, Credential
 from kiro2api.protocol.wire import json
 from kiro2api.secrets import KeyRing
+from kiro2api.store import leases
+from kiro2api.store.adding import Intake, twin_of
 from kiro2api.store.engine import reading, writing
-from kiro2api.store.keys import save_fact
-from kiro2api.store.tables import ACCOUNTS, CREDENTIAL_DIGESTS
+from kiro2api.store.facts import save_fact
+from kiro2api.store.identity import Identities
+from kiro2api.store.revision import changing, read_revision
+from kiro2api.store.rows import AccountRow, Sealing, Values
+from kiro2api.store.syncing import Sync, change_account, in_pool_order, set_positions
+from kiro2api.store.tables import ACCOUNTS
 
-_IDENTITY = "identity of an account"
-_Row = Row[Any]  # SQLAlchemy types no members of a row
+_USER = "user of an account"
+_NOT_SAVED = "The account was not saved"
 
 
 class SqlAccounts:
@@ -31,7 +40,17 @@ class SqlAccounts:
     def __init__(self, engine: AsyncEngine, ring: KeyRing, *, new_id: Callable[[], str]) -> None:
         self._engine = engine
         self._ring = ring
+        self._sealing = Sealing(ring)
+        self._identities = Identities(ring)
         self._new_id = new_id
+
+    async def revision(self) -> int:
+        """Return a number that every change raises, whichever process makes it.
+
+        Raises:
+            StoreError: the database cannot be read.
+        """
+        return await read_revision(self._engine)
 
     async def accounts(self) -> list[StoredAccount]:
         """Return all accounts that are not removed, in the configured order.
@@ -39,11 +58,16 @@ class SqlAccounts:
         Raises:
             StoreError: the database cannot be read, or a value in it was tampered with.
         """
-        query = select(ACCOUNTS).where(~ACCOUNTS.c.removed)
-        query = query.order_by(ACCOUNTS.c.position, ACCOUNTS.c.id)
-        async with reading(self._engine, "The accounts were not read") as connection:
-            rows = (await connection.execute(query)).all()
-        return [self._opened(row) for row in rows]
+        return [self._sealing.opened(row) for row in await self._rows() if not row.removed_reason]
+
+    async def all_accounts(self) -> list[StoredAccount]:
+        """Return the removed ones, too, after the others.
+
+        Raises:
+            StoreError: as `accounts`.
+        """
+        rows = sorted(await self._rows(), key=lambda row: row.removed_reason != "")
+        return [self._sealing.opened(row) for row in rows]
 
     async def account(self, account_id: str) -> StoredAccount | None:
         """Return one account as it is in the store now; None when it is gone.
@@ -51,55 +75,105 @@ class SqlAccounts:
         Raises:
             StoreError: as `accounts`.
         """
-        query = select(ACCOUNTS).where(ACCOUNTS.c.id == account_id, ~ACCOUNTS.c.removed)
+        query = select(ACCOUNTS).where(ACCOUNTS.c.id == account_id, ACCOUNTS.c.removed_reason == "")
         async with reading(self._engine, "The account was not read") as connection:
             row = (await connection.execute(query)).one_or_none()
-        return None if row is None else self._opened(row)
+        return None if row is None else self._sealing.opened(row)
 
     async def sync_configured(self, entries: Sequence[ConfiguredAccount]) -> SyncReport:
         """Make the configured accounts be `entries`, matched by identity; all or nothing.
 
         `added` are those that the pool did not have before, new ones and ones that have come back.
-        A second entry for the same account changes nothing and is in `duplicates`.
+        A second entry for the same account changes nothing and is in `duplicates`. One that a
+        person has removed stays out as long as its entry is there: it is in none of the lists.
 
         Raises:
             StoreError: nothing was saved.
         """
-        async with writing(self._engine, "The accounts were not saved") as connection:
-            before = {row.id: row for row in await connection.execute(select(ACCOUNTS))}
-            owners = {
-                row.digest: row.account_id
-                for row in await connection.execute(select(CREDENTIAL_DIGESTS))
-            }
-            added: list[str] = []
-            kept: list[str] = []
-            duplicates: list[int] = []
-            for entry in entries:
-                digests = self._ring.digests(_IDENTITY, _identity(entry.credential))
-                account_id = next((owners[d] for d in digests if d in owners), None)
-                if account_id in added or account_id in kept:
-                    duplicates.append(entry.index)
-                    continue
-                position = len(added) + len(kept)
-                if account_id is None:
-                    account_id = await self._insert(connection, entry, position)
-                else:
-                    await self._follow(connection, entry, position, before[account_id])
-                was_there = account_id in before and not before[account_id].removed
-                (kept if was_there else added).append(account_id)
-                await _remember(connection, digests[0], account_id)
-                owners[digests[0]] = account_id
-            gone = [
-                row.id
-                for row in before.values()
-                if row.configured and not row.removed and row.id not in kept
-            ]
-            await connection.execute(
-                update(ACCOUNTS).where(ACCOUNTS.c.id.in_(gone)).values(removed=True)
+        async with changing(self._engine, "The accounts were not saved") as connection:
+            sync = Sync(
+                connection,
+                sealing=self._sealing,
+                identities=self._identities,
+                new_id=self._new_id,
             )
-        return SyncReport(
-            added=tuple(added), kept=tuple(kept), removed=tuple(gone), duplicates=tuple(duplicates)
+            return await sync.run(entries)
+
+    async def add(self, new: NewAccount) -> Added:
+        """Take `new` into the pool, or bring the account of the same identity up to it.
+
+        A removed account comes back. An updated credential ends a verdict that asked for it.
+
+        Raises:
+            StoreError: nothing was saved.
+        """
+        async with changing(self._engine, _NOT_SAVED) as connection:
+            intake = Intake(connection, sealing=self._sealing, identities=self._identities)
+            return await intake.add(new, self._new_id)
+
+    async def edit(
+        self,
+        account_id: str,
+        *,
+        name: str | None = None,
+        group: str | None = None,
+        enabled: bool | None = None,
+        position: int | None = None,
+        soft_cap: int | None = None,
+    ) -> bool:
+        """Set what is given; False when there is no such account in the pool.
+
+        `position` is the place from 0 among all accounts, which move aside.
+
+        Raises:
+            StoreError: nothing was saved.
+        """
+        given = {"name": name, "group_name": group, "enabled": enabled, "soft_cap": soft_cap}
+        values: Values = {name: value for name, value in given.items() if value is not None}
+        async with changing(self._engine, _NOT_SAVED) as connection:
+            order = await in_pool_order(connection)
+            if account_id not in order:
+                return False
+            if values:
+                await change_account(connection, account_id, values)
+            if position is not None:
+                order.remove(account_id)
+                order.insert(max(position, 0), account_id)
+                await set_positions(connection, order)
+        return True
+
+    async def remove(self, account_id: str, reason: str) -> bool:
+        """Take the account out of the pool for `reason`; False when it is not in it.
+
+        Raises:
+            StoreError: nothing was saved.
+        """
+        change = update(ACCOUNTS).where(
+            ACCOUNTS.c.id == account_id, ACCOUNTS.c.removed_reason == ""
         )
+        async with changing(self._engine, "The account was not removed") as connection:
+            done = await connection.execute(change.values(removed_reason=reason))
+            return done.rowcount > 0
+
+    async def set_user_id(self, account_id: str, user_id: str) -> str | None:
+        """Note whom the upstream says that the account belongs to.
+
+        When another enabled account of its group belongs to the same user, the two are one from
+        now on: `account_id` leaves the pool and the id of the one that stays is returned, which
+        takes over the credential if its own was refused.
+
+        Raises:
+            StoreError: nothing was saved.
+        """
+        digests = [digest.hex() for digest in self._ring.digests(_USER, user_id)]
+        rows = await self._rows()
+        own = next((row for row in rows if row.id == account_id and not row.removed_reason), None)
+        in_pool = [row for row in rows if not row.removed_reason]
+        if own is None or (own.user_id == digests[0] and twin_of(own, in_pool, digests) is None):
+            return None  # nothing new, as most times
+        async with changing(self._engine, _NOT_SAVED) as connection:
+            intake = Intake(connection, sealing=self._sealing, identities=self._identities)
+            return await intake.note_user(account_id, digests)
 
     async def save_rotation(
         self,
@@ -118,10 +192,9 @@ class SqlAccounts:
         Raises:
             StoreError: nothing was saved.
         """
-        values = {
-            "refresh_token": self._sealed(account_id, "refresh_token", refresh_token),
-            "access_token": self._sealed(account_id, "access_token", access_token.value),
-            "access_expires_at": access_token.expires_at,
+        values: Values = {
+            **self._sealing.refresh_token_values(account_id, refresh_token),
+            **self._sealing.access_token_values(account_id, access_token),
             "version": version + 1,
         }
         if profile_arn:
@@ -132,14 +205,12 @@ class SqlAccounts:
             .values(values)
             .returning(ACCOUNTS.c.auth_kind, ACCOUNTS.c.client_id)
         )
-        async with writing(self._engine, "The new credential was not saved") as connection:
+        async with changing(self._engine, "The new credential was not saved") as connection:
             row = (await connection.execute(change)).one_or_none()
             if row is None:
                 return False
-            kind = AuthKind(row.auth_kind)
-            identity = _identity(Credential(kind, refresh_token, client_id=row.client_id))
-            digest = self._ring.digest(_IDENTITY, identity)
-            await _replace_current(connection, digest, account_id)
+            credential = Credential(AuthKind(row.auth_kind), refresh_token, client_id=row.client_id)
+            await self._identities.replace_current(connection, credential, account_id)
         return True
 
     async def save_models(self, account_id: str, *, models: bytes, fetched_at: float) -> None:
@@ -148,9 +219,17 @@ class SqlAccounts:
         Raises:
             StoreError: nothing was saved.
         """
-        change = update(ACCOUNTS).where(ACCOUNTS.c.id == account_id)
-        async with writing(self._engine, "The list of models was not saved") as connection:
-            await connection.execute(change.values(models=models, models_fetched_at=fetched_at))
+        values: Values = {"models": models, "models_fetched_at": fetched_at}
+        await self._save(account_id, values, "The list of models was not saved")
+
+    async def save_quota(self, account_id: str, quota: bytes, *, fetched_at: float) -> None:
+        """Keep what is left of the account's credits.
+
+        Raises:
+            StoreError: nothing was saved.
+        """
+        values: Values = {"quota": quota, "quota_fetched_at": fetched_at}
+        await self._save(account_id, values, "The account's quota was not saved")
 
     async def save_condition(self, account_id: str, condition: Condition) -> None:
         """Keep a verdict over restarts; its times are wall times.
@@ -158,9 +237,52 @@ class SqlAccounts:
         Raises:
             StoreError: nothing was saved.
         """
-        change = update(ACCOUNTS).where(ACCOUNTS.c.id == account_id)
-        async with writing(self._engine, "The account's condition was not saved") as connection:
-            await connection.execute(change.values(condition=json.encode(condition)))
+        values: Values = {"condition": json.encode(condition)}
+        await self._save(account_id, values, "The account's condition was not saved")
+
+    async def clear_condition(self, account_id: str) -> None:
+        """Forget every verdict.
+
+        Raises:
+            StoreError: nothing was saved.
+        """
+        await self._save(account_id, {"condition": None}, "The account's condition was not saved")
+
+    async def save_route(self, account_id: str, key: str) -> None:
+        """Remember which strategy works for the account.
+
+        Raises:
+            StoreError: nothing was saved.
+        """
+        await self._save(account_id, {"route": key}, "The account's route was not saved")
+
+    async def save_profile(self, account_id: str, arn: str) -> None:
+        """Keep the profile that was found for the account.
+
+        Raises:
+            StoreError: nothing was saved.
+        """
+        await self._save(account_id, {"profile_arn": arn}, "The account's profile was not saved")
+
+    async def acquire_lease(
+        self, account_id: str, *, holder: str, now: float, for_s: float
+    ) -> bool:
+        """Reserve the refresh of the account for `holder`; False while another one holds it.
+
+        Raises:
+            StoreError: nothing was reserved.
+        """
+        async with writing(self._engine, "The refresh was not reserved") as connection:
+            return await leases.acquire(connection, account_id, holder=holder, now=now, for_s=for_s)
+
+    async def release_lease(self, account_id: str, holder: str) -> None:
+        """End the lease if it is still the one of `holder`.
+
+        Raises:
+            StoreError: it goes on until its time.
+        """
+        async with writing(self._engine, "The reservation was not ended") as connection:
+            await leases.release(connection, account_id, holder)
 
     async def prove_writable(self) -> None:
         """Return once something was really written: what follows can be saved, too.
@@ -174,127 +296,11 @@ class SqlAccounts:
             # Random, because an unchanged page would not be written.
             await save_fact(connection, "write_proof", self._new_id().encode())
 
-    async def _insert(
-        self, connection: AsyncConnection, entry: ConfiguredAccount, position: int
-    ) -> str:
-        account_id = self._new_id()
-        values = {
-            "id": account_id,
-            "configured": True,
-            "auth_kind": entry.credential.kind.value,
-            "client_id": entry.credential.client_id,
-            "refresh_token": self._sealed(
-                account_id, "refresh_token", entry.credential.refresh_token
-            ),
-            "version": 1,
-            "profile_arn": "",
-            "models": b"",
-            "models_fetched_at": 0.0,
-        }
-        values |= _wishes(entry, position) | self._registration(account_id, entry.credential)
-        await connection.execute(insert(ACCOUNTS).values(values))
-        return account_id
+    async def _rows(self) -> list[AccountRow]:
+        query = select(ACCOUNTS).order_by(ACCOUNTS.c.position, ACCOUNTS.c.id)
+        async with reading(self._engine, "The accounts were not read") as connection:
+            return list((await connection.execute(query)).all())
 
-    async def _follow(
-        self, connection: AsyncConnection, entry: ConfiguredAccount, position: int, row: _Row
-    ) -> None:
-        """Let an account that is there be as its entry says; its refresh token stays its own."""
-        values = _wishes(entry, position)
-        stored = self._opened(row)
-        wanted = entry.credential
-        if (wanted.region, wanted.client_secret) != (
-            stored.credential.region,
-            stored.credential.client_secret,
-        ):
-            values |= self._registration(row.id, wanted) | {"version": row.version + 1}
-            if stored.condition and stored.condition.standing is Standing.NEEDS_LOGIN:
-                values["condition"] = None  # what was wrong may just have been put right
-        await connection.execute(update(ACCOUNTS).where(ACCOUNTS.c.id == row.id).values(values))
-
-    def _registration(self, account_id: str, credential: Credential) -> dict[str, object]:
-        secret = self._sealed(account_id, "client_secret", credential.client_secret)
-        return {"region": credential.region, "client_secret": secret}
-
-    def _sealed(self, account_id: str, column: str, plain: str) -> bytes:
-        logs.hold_secret(f"{account_id}.{column}", plain)
-        return self._ring.seal(plain, row=account_id, column=column)
-
-    def _opened(self, row: _Row) -> StoredAccount:
-        def opened(column: str) -> str:
-            plain = self._ring.open(getattr(row, column), row=row.id, column=column)
-            logs.hold_secret(f"{row.id}.{column}", plain)
-            return plain
-
-        access_token = None
-        if row.access_token is not None:
-            access_token = AccessToken(opened("access_token"), row.access_expires_at)
-        return StoredAccount(
-            id=row.id,
-            name=row.name,
-            group=row.group_name,
-            position=row.position,
-            enabled=row.enabled,
-            credential=Credential(
-                AuthKind(row.auth_kind),
-                opened("refresh_token"),
-                client_id=row.client_id,
-                client_secret=opened("client_secret"),
-                region=row.region,
-            ),
-            version=row.version,
-            profile_arn=row.profile_arn,
-            access_token=access_token,
-            condition=_condition(row),
-            models=row.models,
-            models_fetched_at=row.models_fetched_at,
-        )
-
-
-def _wishes(entry: ConfiguredAccount, position: int) -> dict[str, object]:
-    wishes = {
-        "name": entry.name,
-        "group_name": entry.group,
-        "position": position,
-        "enabled": entry.enabled,
-        "removed": False,
-    }
-    # The upstream's answer may have told it when the entry does not.
-    return wishes | ({"profile_arn": entry.profile_arn} if entry.profile_arn else {})
-
-
-def _identity(credential: Credential) -> str:
-    """Return what makes a login this one; the parts cannot run into each other."""
-    parts = (credential.kind.value, credential.client_id, credential.refresh_token)
-    return "\n".join(f"{len(part)}:{part}" for part in parts)
-
-
-def _condition(row: _Row) -> Condition | None:
-    if row.condition is None:
-        return None
-    try:
-        return json.decode(row.condition, Condition)
-    except RequestError:
-        raise StoreError(f"The condition of account {row.id} cannot be read.") from None
-
-
-async def _remember(connection: AsyncConnection, digest: bytes, account_id: str) -> None:
-    """Recognise the account by this digest for good, also when it is only the current one now."""
-    new = insert_or_ignore(CREDENTIAL_DIGESTS).values(
-        digest=digest, account_id=account_id, current=False
-    )
-    await connection.execute(
-        new.on_conflict_do_update(
-            index_elements=[CREDENTIAL_DIGESTS.c.digest], set_={"current": False}
-        )
-    )
-
-
-async def _replace_current(connection: AsyncConnection, digest: bytes, account_id: str) -> None:
-    columns = CREDENTIAL_DIGESTS.c
-    await connection.execute(
-        delete(CREDENTIAL_DIGESTS).where(columns.account_id == account_id, columns.current)
-    )
-    new = insert_or_ignore(CREDENTIAL_DIGESTS).values(
-        digest=digest, account_id=account_id, current=True
-    )
-    await connection.execute(new.on_conflict_do_nothing())
+    async def _save(self, account_id: str, values: Values, what: str) -> None:
+        async with changing(self._engine, what) as connection:
+            await change_account(connection, account_id, values)

@@ -18,7 +18,9 @@ from kiro2api.store.engine import (
     use_write_ahead_log,
     writing,
 )
-from kiro2api.store.keys import SqlKeys, read_fact, save_fact
+from kiro2api.store.facts import read_fact, save_fact
+from kiro2api.store.groups import SqlGroups
+from kiro2api.store.keys import SqlKeys
 from kiro2api.store.schema import CURRENT, Schema, Upgrade, bring_up_to_date
 
 _SQLITE_HEADER = b"SQLite format 3\0"
@@ -53,7 +55,8 @@ class Store:
         self.upgrade = upgrade
         self.is_new = upgrade is not None and not upgrade.before
         self.accounts = SqlAccounts(engine, ring, new_id=new_id)
-        self.keys = SqlKeys(engine)
+        self.groups = SqlGroups(engine)
+        self.keys = SqlKeys(engine, new_id=new_id)
         self._engine = engine
 
     async def close(self) -> None:

@@ -22,7 +22,7 @@ class Schema(msgspec.Struct, frozen=True):
     revisions: tuple[str, ...]
 
 
-CURRENT = Schema(_FOLDER, ("0001",))
+CURRENT = Schema(_FOLDER, ("0001", "0002"))
 
 
 class Upgrade(msgspec.Struct, frozen=True):
