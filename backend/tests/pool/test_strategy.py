@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kiro2api.pool.account import Account
-from kiro2api.pool.strategy import Strategy, Turn, preferred, reason_for
+from kiro2api.pool.strategy import Strategy, Turn, preferred, reason_for, strategy_named
 
 STICKY = [Strategy.ROUND_ROBIN, Strategy.LEAST_IN_FLIGHT]
 KEYS = [f"conversation {number}" for number in range(300)]
@@ -34,6 +34,16 @@ def with_credits(*credits: float | None) -> list[Account]:
         changed(account, credits=left)
         for account, left in zip(accounts(len(credits)), credits, strict=True)
     ]
+
+
+@pytest.mark.parametrize("strategy", Strategy)
+def test_a_strategy_is_found_by_its_word(strategy: Strategy) -> None:
+    assert strategy_named(strategy.value) is strategy
+
+
+@pytest.mark.parametrize("word", ["", "by_the_moon"])
+def test_a_group_without_a_known_word_is_sequential(word: str) -> None:
+    assert strategy_named(word) is Strategy.SEQUENTIAL
 
 
 def test_sequential_asks_the_first_one_whatever_the_key_and_the_turn() -> None:

@@ -21,6 +21,11 @@ DEFAULT_STRATEGY = Strategy.SEQUENTIAL
 _STICKY = (Strategy.ROUND_ROBIN, Strategy.LEAST_IN_FLIGHT)
 
 
+def strategy_named(word: str) -> Strategy:
+    """Return the strategy called `word`; the default one for "" and for a word of another version."""
+    return Strategy(word) if word in Strategy.__members__.values() else DEFAULT_STRATEGY
+
+
 class Turn:
     """Counts the requests of each group, for strategies that take turns; one for the program."""
 
