@@ -6,6 +6,7 @@ import logging
 import re
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -240,6 +241,15 @@ def test_an_owner_that_holds_nothing_masks_nothing() -> None:
     masker.hold("a1", "")
 
     assert masker.mask("plain words") == "plain words"
+
+
+@pytest.mark.parametrize("text", ["a" * 200_000, "a." * 100_000, "-a" * 100_000])
+def test_a_long_text_of_one_word_is_masked_in_no_time(text: str) -> None:
+    before = time.process_time()
+
+    Masker().mask(text)
+
+    assert time.process_time() - before < 1
 
 
 def test_a_very_short_secret_does_not_blot_out_the_log() -> None:

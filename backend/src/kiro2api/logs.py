@@ -108,7 +108,8 @@ _PATTERNS = re.compile(
             rf"\b(?:aoa|aor|eyJ){_TOKEN}{{12,}}",  # access tokens, refresh tokens, JWTs
             rf"\b(?:ksk_|k2a_|sk-){_TOKEN}{{6,}}",  # keys
             r"\barn:aws[\w-]*:[^\s\"'\\,;)}\]]+",
-            r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+",  # e-mail addresses
+            # E-mail addresses; from their start only, else a long word costs the square of it.
+            r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+",
             r"(?<!\d)\d{12}(?!\d)",  # account numbers
             # A secret named beside its value, as JSON, as a form or as prose.
             r"(?<=refreshtoken\":\")[^\"]+|(?<=accesstoken\":\")[^\"]+|(?<=clientsecret\":\")[^\"]+"

@@ -53,6 +53,13 @@ def test_one_good_attempt_is_told_by_its_account_alone() -> None:
     assert "attempts" not in fields
 
 
+def test_a_name_of_a_model_is_told_no_longer_than_names_are() -> None:
+    line = record()
+    line.model = "m" * 1_000_000
+
+    assert line.fields(11.0)["model"] == "m" * 200
+
+
 def test_one_failed_attempt_is_told_with_its_cause() -> None:
     line = record()
     line.attempts.append(AttemptNote("a"))

@@ -3,6 +3,9 @@
 from kiro2api.errors import FaultKind
 from kiro2api.protocol.chat.events import Finish, Usage
 
+# The client names the model, so nothing but this bounds its name.
+_MAX_MODEL_CHARS = 200
+
 
 class AttemptNote:
     """One upstream call: which account, which model id, what came of it."""
@@ -80,7 +83,7 @@ class RequestRecord:
             "dialect": self.dialect,
             "group": self.group,
             "key": self.key,
-            "model": self.model,
+            "model": self.model[:_MAX_MODEL_CHARS],
             "stream": self.stream,
             "status": self.status,
             "outcome": self.outcome,

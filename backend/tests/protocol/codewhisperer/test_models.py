@@ -170,6 +170,13 @@ def test_a_name_not_found_comes_with_the_nearest_ones(models: ModelMap) -> None:
     assert "glm-5" not in caught.value.message
 
 
+def test_a_name_of_any_length_is_refused_at_once_and_told_in_part(models: ModelMap) -> None:
+    with pytest.raises(RequestError) as caught:
+        models.resolve("claude" + "-1m" * 1_000_000, None)
+
+    assert (caught.value.status, len(caught.value.message) < 500) == (404, True)
+
+
 def test_a_name_like_nothing_at_all_still_gets_some_names(models: ModelMap) -> None:
     assert len(models.nearest("zzzz", None)) == 3
 

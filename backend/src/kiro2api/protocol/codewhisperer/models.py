@@ -15,6 +15,8 @@ from kiro2api.protocol.wire.json import decode, encode
 
 DEFAULT_WINDOW_TOKENS = 200_000
 _NEAREST = 3
+# No model has a longer name: to look for its meaning would only cost time.
+_MAX_NAME_CHARS = 200
 _MOST_RESOLVED = 1_000
 
 _FAMILY = "(?P<family>opus|sonnet|haiku|fable)"
@@ -198,6 +200,8 @@ class ModelMap:
         known = self._resolved.get(asked)
         if known is not None:
             return known
+        if len(name) > _MAX_NAME_CHARS:
+            raise self._not_found(name, listed)
         if len(self._resolved) >= _MOST_RESOLVED:
             self._resolved.clear()
         found = self._resolved[asked] = self._resolve(name, listed)
@@ -215,14 +219,18 @@ class ModelMap:
         available = self._ids() if listed is None else listed
         found = _pick((name, bare, plain, *self._meant(plain, available)), available)
         if found is None:
-            raise RequestError(
-                f"The model {name!r} is not available. "
-                f"Nearest: {', '.join(self.nearest(name, listed))}.",
-                status=404,
-                code="model_not_found",
-                path="model",
-            )
+            raise self._not_found(name, listed)
         return found
+
+    def _not_found(self, name: str, listed: frozenset[str] | None) -> RequestError:
+        name = name[:_MAX_NAME_CHARS]
+        return RequestError(
+            f"The model {name!r} is not available. "
+            f"Nearest: {', '.join(self.nearest(name, listed))}.",
+            status=404,
+            code="model_not_found",
+            path="model",
+        )
 
     def nearest(self, name: str, listed: frozenset[str] | None) -> tuple[str, ...]:
         """Return the available names that resemble `name` most, the best one first."""
