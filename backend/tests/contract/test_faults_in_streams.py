@@ -101,9 +101,11 @@ def test_a_broken_frame_ends_a_stream_at_once_though_its_connection_lives_on(
 ) -> None:
     broken, silence = {"do": "broken", "flaw": "message_crc"}, {"do": "end", "how": "stall"}
     started = time.monotonic()
-    told = tell(hasty, STREAMS[0], text(HALF), PAUSE, broken, silence)
+    together = (text("nce."), broken, silence)
+    told = tell(hasty, STREAMS[0], text(HALF), PAUSE, *together, cut={"how": "merged"})
 
     assert told.error is not None
+    assert told.text == f"{HALF}nce."
     assert time.monotonic() - started < IDLE_S
 
 

@@ -130,3 +130,15 @@ def test_when_all_accounts_rest_the_client_is_told_at_once_when_the_first_return
     assert answer.json["error"]["type"] == "rate_limit_error"
     assert emulator.generations() == []
     assert min(times) <= 0.010
+
+
+def test_when_nobody_begins_to_answer_in_time_it_is_a_gateway_timeout(
+    start_gateway: StartGateway, emulator: RunningEmulator
+) -> None:
+    emulator.queue(fault="hang", times=0)
+    gateway = start_gateway(emulator.add_account("a"), KIRO_FIRST_EVENT_TIMEOUT="0.2")
+    answer = gateway.messages(stream=True)
+
+    assert (answer.status, answer.json["error"]["type"]) == (504, "timeout_error")
+    assert "no answer within 0.2 s" in answer.json["error"]["message"]
+    assert len(emulator.generations()) == 3

@@ -124,12 +124,14 @@ def test_a_client_that_leaves_ends_the_transfer(way: Way) -> None:
     assert [account.in_flight for account in plane.roster.accounts("default")] == [0]
 
 
-def test_a_client_that_leaves_after_its_answer_disturbs_nobody() -> None:
-    plane, caller = Plane(), request(WHOLE[0])
+@pytest.mark.parametrize("way", WAYS, ids=name_of)
+def test_nothing_is_kept_of_a_request_that_has_ended(way: Way) -> None:
+    plane, caller = Plane(), request(way)
     asyncio.run(plane.serve(caller))
-    caller.connection.leave()
 
-    assert plane.lines[0]["outcome"] == "complete"
+    assert not caller.connection.is_watched
+    assert plane.app._chat._running == plane.app._chat._stopped == set()
+    assert len(plane.app.streams) == 0
 
 
 # ------------------------------------------------------------------------------- the end of all
@@ -175,6 +177,24 @@ def test_a_request_whose_body_is_still_coming_is_told_to_come_again() -> None:
     break_off(plane, caller, plane.app.stop_running)
 
     assert caller.status == 503
+
+
+def test_the_last_answer_is_sent_by_a_task_that_nobody_cancels() -> None:
+    plane, caller = Plane(hanging()), request(WHOLE[0])
+    cancels: list[int] = []
+    send = caller.send
+
+    async def watched(message: Any) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        cancels.append(task.cancelling())
+        await send(message)
+
+    caller.send = watched  # type: ignore[method-assign]
+    break_off(plane, caller, plane.app.stop_running)
+
+    assert caller.status == 503
+    assert set(cancels) == {0}
 
 
 def test_a_request_that_came_later_is_not_stopped() -> None:

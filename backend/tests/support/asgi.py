@@ -45,6 +45,10 @@ class FakeConnection:
     def hold_head(self) -> None:
         """Do nothing: what is sent here is never put together into writes."""
 
+    @property
+    def is_watched(self) -> bool:
+        return self._callback is not None
+
     def abort(self) -> None:
         self.aborted = True
 
