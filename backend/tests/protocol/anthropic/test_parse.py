@@ -223,6 +223,14 @@ def test_many_texts_of_the_system_keep_their_order() -> None:
     assert found == [("user", ["1", "2", "3"]), ("user", ["4"])]
 
 
+def test_many_texts_of_the_system_cost_no_more_than_their_number() -> None:
+    started = time.process_time()
+
+    asked(messages=[said("system", "x")] * 60_000)
+
+    assert time.process_time() - started < 2
+
+
 def test_text_of_the_system_may_come_as_blocks_with_members_of_its_own() -> None:
     block = {"type": "text", "text": "rule", "cache_control": {"type": "ephemeral"}}
     message = {"role": "system", "content": [block], "output_config": {"effort": "low"}}

@@ -1,6 +1,7 @@
 """Tests of images and documents on their way up."""
 
 import base64
+from time import process_time
 
 import pytest
 
@@ -80,7 +81,7 @@ def test_an_image_at_the_limit_passes() -> None:
 
 
 def test_a_document_of_text_becomes_text_with_its_name() -> None:
-    found = as_document(Document("a.md", "text/markdown", text="# Title"), set())
+    found = as_document(Document("a.md", "text/markdown", text="# Title"), {})
 
     assert found == Text("(document a.md)\n# Title\n(end of the document a.md)")
 
@@ -89,13 +90,13 @@ def test_a_document_of_text_becomes_text_with_its_name() -> None:
     "media_type", ["text/csv; charset=utf-8", "application/json", "TEXT/plain"]
 )
 def test_text_in_base64_becomes_text_too(media_type: str) -> None:
-    found = as_document(Document("", media_type, data=b64("a,b\n你,好".encode("utf-8-sig"))), set())
+    found = as_document(Document("", media_type, data=b64("a,b\n你,好".encode("utf-8-sig"))), {})
 
     assert found == Text("(document document)\na,b\n你,好\n(end of the document document)")
 
 
 def test_an_empty_document_says_so() -> None:
-    found = as_document(Document("a.txt", "text/plain"), set())
+    found = as_document(Document("a.txt", "text/plain"), {})
 
     assert found == Text("(document a.txt)\n(it is empty)\n(end of the document a.txt)")
 
@@ -119,7 +120,7 @@ def test_an_empty_document_says_so() -> None:
 def test_a_file_that_is_no_text_goes_up_as_it_is(name: str, media_type: str, format: str) -> None:
     data = b64(b"\xff\xfe\x00binary")
 
-    found = as_document(Document(name, media_type, data=data), set())
+    found = as_document(Document(name, media_type, data=data), {})
     assert found == DocumentBlock("a", format, Bytes(data))
 
 
@@ -135,18 +136,29 @@ def test_a_file_that_is_no_text_goes_up_as_it_is(name: str, media_type: str, for
     ],
 )
 def test_the_name_of_a_document_has_only_allowed_characters(name: str, plain: str) -> None:
-    found = as_document(Document(name, "application/pdf", data=b64(b"%PDF")), set())
+    found = as_document(Document(name, "application/pdf", data=b64(b"%PDF")), {})
 
     assert isinstance(found, DocumentBlock)
     assert found.name == plain
 
 
 def test_documents_of_one_request_have_names_of_their_own() -> None:
-    taken: set[str] = set()
+    taken: dict[str, int] = {}
     document = Document("a.pdf", "application/pdf", data=b64(b"%PDF"))
     found = [as_document(document, taken) for _ in range(3)]
 
     assert [d.name for d in found if isinstance(d, DocumentBlock)] == ["a", "a (2)", "a (3)"]
+
+
+def test_a_document_sent_ever_again_costs_no_more_each_time() -> None:
+    taken: dict[str, int] = {}
+    document = Document("a.pdf", "application/pdf", data=b64(b"%PDF"))
+    started = process_time()
+
+    found = [as_document(document, taken) for _ in range(20_000)]
+
+    assert process_time() - started < 2
+    assert len({d.name for d in found if isinstance(d, DocumentBlock)}) == 20_000
 
 
 @pytest.mark.parametrize(
@@ -162,7 +174,7 @@ def test_documents_of_one_request_have_names_of_their_own() -> None:
     ],
 )
 def test_a_document_that_the_upstream_refuses_says_why(document: Document, why: str) -> None:
-    found = as_document(document, set())
+    found = as_document(document, {})
 
     assert isinstance(found, str)
     assert why in found

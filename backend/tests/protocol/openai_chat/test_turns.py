@@ -1,6 +1,7 @@
 """Tests of folding messages into turns."""
 
 from itertools import pairwise
+from time import process_time
 from typing import Any
 
 import msgspec
@@ -55,6 +56,16 @@ def test_leading_system_and_developer_messages_are_the_system_text() -> None:
     )
 
     assert conversation == Conversation((Text("a"), Text("b")), (user(Text("c")),))
+
+
+def test_many_calls_and_results_cost_no_more_than_their_number() -> None:
+    calls = [call("{}", id=f"c{n}") for n in range(30_000)]
+    results = [{"role": "tool", "tool_call_id": made["id"], "content": "x"} for made in calls]
+    started = process_time()
+
+    read_messages([{"role": "assistant", "tool_calls": calls}, *reversed(results)])
+
+    assert process_time() - started < 2
 
 
 def test_later_system_text_stays_in_its_place_as_user_text() -> None:

@@ -105,7 +105,7 @@ def _has_content(block: hub.Block) -> bool:
 def _turns(messages: msgspec.Raw) -> tuple[hub.Turn, ...]:
     if loose.is_absent(messages):
         raise RequestError("A list of messages is required.", path="messages")
-    turns: list[hub.Turn] = []
+    turns: list[tuple[hub.Role, list[hub.Block]]] = []
     guest = False  # whether the last turn holds nothing but text of a role that is no speaker
     for index, raw in enumerate(loose.items(messages, "messages")):
         path = f"messages.{index}"
@@ -113,19 +113,19 @@ def _turns(messages: msgspec.Raw) -> tuple[hub.Turn, ...]:
         blocks = read_content(message.content, f"{path}.content")
         name = loose.word(message.role).strip().lower()
         if name == "assistant":
-            turns.append(hub.Turn(hub.Role.ASSISTANT, tuple(blocks)))
+            turns.append((hub.Role.ASSISTANT, blocks))
             guest = False
             continue
         is_guest = name in ("system", "developer")
         if name not in ("user", "system", "developer", ""):
             blocks.insert(0, hub.Text(f"Message from the role {name!r}:"))
-        if turns and turns[-1].role is hub.Role.USER and (guest or is_guest):
+        if turns and turns[-1][0] is hub.Role.USER and (guest or is_guest):
             guest = guest and is_guest
-            turns[-1] = hub.Turn(hub.Role.USER, turns[-1].blocks + tuple(blocks))
+            turns[-1][1].extend(blocks)
         else:
             guest = is_guest
-            turns.append(hub.Turn(hub.Role.USER, tuple(blocks)))
-    return tuple(turns)
+            turns.append((hub.Role.USER, blocks))
+    return tuple([hub.Turn(role, tuple(blocks)) for role, blocks in turns])
 
 
 def _system(raw: msgspec.Raw) -> tuple[hub.Text, ...]:

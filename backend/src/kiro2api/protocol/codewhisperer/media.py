@@ -51,10 +51,11 @@ def as_image(image: Image) -> ImageBlock | str:
     return ImageBlock(facts.media_type.removeprefix("image/"), Bytes(data))
 
 
-def as_document(document: Document, taken: set[str]) -> DocumentBlock | Text | str:
+def as_document(document: Document, taken: dict[str, int]) -> DocumentBlock | Text | str:
     """Return the upstream's block for `document`, its text where it has one, or why neither.
 
-    `taken` are the names that documents of the request already have; the new one joins them.
+    `taken` are the names that documents of the request already have, each with the number of its
+    last copy; the new one joins them.
     """
     if document.text or not document.data:
         return _as_text(document, document.text)
@@ -85,14 +86,17 @@ def _as_text(document: Document, text: str) -> Text:
     return Text(f"(document {name})\n{told}\n(end of the document {name})")
 
 
-def _free_name(name: str, taken: set[str]) -> str:
+def _free_name(name: str, taken: dict[str, int]) -> str:
     """Return a name of the allowed characters that is not `taken`, and take it."""
     plain = " ".join(_NOT_IN_NAME.sub(" ", name).split())[:_MAX_NAME].strip() or _UNNAMED
-    free, copy = plain, 1
+    copy = taken.get(plain.casefold(), 0) + 1
+    free = plain if copy == 1 else f"{plain} ({copy})"
     while free.casefold() in taken:
         copy += 1
         free = f"{plain} ({copy})"
-    taken.add(free.casefold())
+    taken[free.casefold()] = 1
+    # Where to look for the next one: an agent may send the same file with each of its turns.
+    taken[plain.casefold()] = copy
     return free
 
 

@@ -37,7 +37,7 @@ class Messages:
         self.model_id = model_id
         self.origin = origin
         self.with_reasoning = with_reasoning
-        self.document_names: set[str] = set()
+        self.document_names: dict[str, int] = {}
         # Which tool an image came from: by the id of the call, as the hub has it.
         self.tools: dict[str, str] = {}
 

@@ -51,8 +51,8 @@ class _Folding:
     def __init__(self) -> None:
         self._system: list[Text] = []
         self._turns: list[tuple[Role, list[Block]]] = []
-        # Calls of the last assistant message that no result has answered yet: (id, tool name).
-        self._open_calls: list[tuple[str, str]] = []
+        # Calls of the last assistant message that no result has answered yet: tool names by id.
+        self._open_calls: dict[str, str] = {}
 
     def add(self, message: Mapping[str, object], place: int) -> None:
         """Take in the next message, whatever its role."""
@@ -110,11 +110,11 @@ class _Folding:
         refusal = message.get("refusal")
         if isinstance(refusal, str) and refusal:
             blocks.append(Text(refusal))
-        self._open_calls = []
+        self._open_calls = {}
         for number, call in enumerate(_calls(message, path)):
             block = _read_call(call, f"call_{place}_{number}")
             if isinstance(block, ToolUse):
-                self._open_calls.append((block.id, block.name))
+                self._open_calls[block.id] = block.name
             blocks.append(block)
         self._add(Role.ASSISTANT, blocks)
 
@@ -140,13 +140,13 @@ class _Folding:
         """Return the id of the call that a result answers; "" when nothing tells it."""
         told = message.get("tool_call_id")
         if isinstance(told, str) and told:
-            self._open_calls = [call for call in self._open_calls if call[0] != told]
+            self._open_calls.pop(told, None)
             return told
         name = message.get("name")
-        for call in self._open_calls:
-            if call[1] == name or not isinstance(name, str):
-                self._open_calls.remove(call)
-                return call[0]
+        for call_id, called in self._open_calls.items():
+            if called == name or not isinstance(name, str):
+                del self._open_calls[call_id]
+                return call_id
         return ""
 
 
