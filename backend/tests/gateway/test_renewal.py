@@ -8,7 +8,7 @@ import pytest
 
 from kiro2api.errors import FaultKind, StoreError, TransferError, UpstreamError
 from kiro2api.gateway.ports import AccessToken
-from kiro2api.gateway.renewal import Renewal
+from kiro2api.gateway.renewal import Renewal, Unsaved
 from kiro2api.gateway.roster import Entry, Roster, make_entry
 from kiro2api.gateway.tasks import TaskOwner
 from kiro2api.pool.account import Standing
@@ -232,3 +232,7 @@ def test_the_loser_of_a_race_uses_what_the_winner_has_saved() -> None:
     scene.upstream._answer = answer
 
     assert (scene.token(), scene.entry.version) == ("the winner's", 7)
+
+
+def test_no_secret_of_a_rotation_that_waits_is_in_its_repr() -> None:
+    assert repr(Unsaved(3, "secret", AccessToken("secret", 1.0), "arn")) == "Unsaved(3)"

@@ -13,6 +13,10 @@ class HttpCall(msgspec.Struct, frozen=True):
     headers: tuple[tuple[str, str], ...]
     body: bytes = b""
 
+    def __repr__(self) -> str:
+        """Name the place alone: headers and bodies hold secrets, which must not reach a log."""
+        return f"HttpCall({self.method} {self.url.partition('?')[0]})"
+
 
 class HttpAnswer(msgspec.Struct, frozen=True):
     """A whole answer; header names are in lower case."""
@@ -20,3 +24,7 @@ class HttpAnswer(msgspec.Struct, frozen=True):
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+    def __repr__(self) -> str:
+        """Name the status alone, as `HttpCall` does: the answer of a login service is a secret."""
+        return f"HttpAnswer({self.status})"
