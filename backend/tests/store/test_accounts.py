@@ -3,15 +3,20 @@
 import asyncio
 import subprocess
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from kiro2api.errors import StoreError
 from kiro2api.gateway.ports import StoredAccount
 from kiro2api.pool.account import Condition, ModelRefusal, Standing
+from kiro2api.store.opening import Store
 from tests.support.stores import (
     SECRET_KEY,
+    SOURCES,
+    imported,
     limit,
     locked,
     opened,
@@ -24,7 +29,6 @@ from tests.support.stores import (
     with_store,
 )
 
-SOURCES = Path(__file__).parents[2] / "src"
 ARN = "arn:aws:codewhisperer:us-east-1:123456789012:profile/A"
 
 
@@ -199,23 +203,39 @@ def test_a_full_disk_is_found_out_beforehand(path: Path) -> None:
     assert "disk" in said
 
 
-def test_a_locked_database_fails_writes_and_still_serves_reads(path: Path) -> None:
+WRITES = {
+    "sync": lambda s: s.accounts.sync_configured([]),
+    "add": lambda s: s.accounts.add(imported("two")),
+    "edit": lambda s: s.accounts.edit("a1", name="other"),
+    "remove": lambda s: s.accounts.remove("a1", "tidied up"),
+    "user": lambda s: s.accounts.set_user_id("a1", "user"),
+    "rotation": lambda s: rotate(s, "a1", "rotated"),
+    "condition": lambda s: s.accounts.save_condition("a1", Condition()),
+    "cleared condition": lambda s: s.accounts.clear_condition("a1"),
+    "models": lambda s: s.accounts.save_models("a1", models=b"[]", fetched_at=1.0),
+    "quota": lambda s: s.accounts.save_quota("a1", b"{}", fetched_at=1.0),
+    "route": lambda s: s.accounts.save_route("a1", "own/rest"),
+    "profile": lambda s: s.accounts.save_profile("a1", "arn:aws:x"),
+    "proof": lambda s: s.accounts.prove_writable(),
+}
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+def test_a_locked_database_fails_a_write_and_still_serves_reads(
+    path: Path, write: Callable[[Store], Awaitable[object]]
+) -> None:
     start(path, social("configured"))
+    before = stored(path)
 
     async def work() -> list[StoredAccount]:
         async with opened(path) as store:
             with locked(path):
-                for write in (
-                    rotate(store, "a1", "rotated"),
-                    store.accounts.save_condition("a1", Condition()),
-                    store.accounts.save_models("a1", models=b"[]", fetched_at=1.0),
-                    store.accounts.prove_writable(),
-                ):
-                    with pytest.raises(StoreError, match="database is locked"):
-                        await write
+                with pytest.raises(StoreError, match="database is locked"):
+                    await write(store)
                 return await store.accounts.accounts()
 
-    assert len(asyncio.run(work())) == 1
+    assert asyncio.run(work()) == before
+    assert stored(path) == before
 
 
 def test_a_read_only_database_is_found_out_beforehand(path: Path) -> None:
@@ -255,3 +275,83 @@ def test_a_list_of_models_survives_a_restart_byte_by_byte(path: Path) -> None:
     )
 
     assert (stored(path)[0].models, stored(path)[0].models_fetched_at) == (b'{"models": [ ]}', 7.5)
+
+
+def test_quota_route_and_profile_survive_a_restart(path: Path) -> None:
+    start(path, social("one"))
+
+    with_store(path, lambda s: s.accounts.save_quota("a1", b'{"used": 1}', fetched_at=7.5))
+    with_store(path, lambda s: s.accounts.save_route("a1", "own/rest"))
+    with_store(path, lambda s: s.accounts.save_profile("a1", ARN))
+
+    (account,) = stored(path)
+    assert (account.quota, account.quota_fetched_at) == (b'{"used": 1}', 7.5)
+    assert (account.route, account.profile_arn) == ("own/rest", ARN)
+    assert account.version == 1
+
+
+def test_a_cleared_condition_is_gone(path: Path) -> None:
+    start(path, social("one"))
+    with_store(path, lambda s: s.accounts.save_condition("a1", Condition(Standing.SUSPENDED)))
+
+    with_store(path, lambda s: s.accounts.clear_condition("a1"))
+
+    assert stored(path)[0].condition is None
+
+
+def edited(path: Path, account_id: str, **values: object) -> bool:
+    return with_store(path, lambda s: s.accounts.edit(account_id, **values))
+
+
+def test_an_edit_sets_what_is_given_and_nothing_else(path: Path) -> None:
+    start(path, social("one", group="pro"))
+    before = stored(path)[0]
+
+    assert edited(path, "a1", name="mine", soft_cap=3, enabled=False) is True
+    changes = {"name": "mine", "soft_cap": 3, "enabled": False}
+    assert stored(path)[0] == msgspec.structs.replace(before, **changes)
+    assert edited(path, "a1", group="other", enabled=True) is True
+    assert (stored(path)[0].group, stored(path)[0].enabled) == ("other", True)
+
+
+def test_nobody_can_edit_what_is_not_in_the_pool(path: Path) -> None:
+    start(path, social("one"))
+    start(path)
+
+    assert edited(path, "a1", name="mine") is False
+    assert edited(path, "nobody", position=0) is False
+
+
+@pytest.mark.parametrize(
+    ("position", "order"),
+    [(0, "a3 a1 a2"), (1, "a1 a3 a2"), (2, "a1 a2 a3"), (99, "a1 a2 a3"), (-5, "a3 a1 a2")],
+)
+def test_the_others_move_aside_for_an_account_that_is_moved(
+    path: Path, position: int, order: str
+) -> None:
+    start(path, social("one"), social("two", index=1), social("three", index=2))
+
+    assert edited(path, "a3", position=position) is True
+    assert [(account.id, account.position) for account in stored(path)] == [
+        (account_id, place) for place, account_id in enumerate(order.split())
+    ]
+
+
+def test_a_removed_account_is_listed_last_with_the_reason(path: Path) -> None:
+    start(path, social("one"), social("two", index=1))
+
+    assert with_store(path, lambda s: s.accounts.remove("a1", "tidied up")) is True
+    assert [account.id for account in stored(path)] == ["a2"]
+    everybody = with_store(path, lambda s: s.accounts.all_accounts())
+    assert [(account.id, account.removed) for account in everybody] == [
+        ("a2", ""),
+        ("a1", "tidied up"),
+    ]
+
+
+def test_an_account_is_removed_once(path: Path) -> None:
+    start(path, social("one"))
+    with_store(path, lambda s: s.accounts.remove("a1", "tidied up"))
+
+    assert with_store(path, lambda s: s.accounts.remove("a1", "again")) is False
+    assert with_store(path, lambda s: s.accounts.remove("nobody", "why")) is False

@@ -7,12 +7,15 @@ import msgspec
 import pytest
 
 from kiro2api.gateway.ports import ConfiguredAccount
+from kiro2api.protocol.codewhisperer.credential import AuthKind, Credential
 from tests.support.stores import (
     idc,
+    imported,
     refresh_tokens,
     rotated,
     social,
     start,
+    with_store,
 )
 
 SOURCES = Path(__file__).parents[2] / "src"
@@ -74,3 +77,11 @@ def test_parts_of_an_identity_do_not_run_into_each_other(path: Path) -> None:
     report = start(path, idc("c", "ab"), idc("bc", "a", index=1))
 
     assert report.added == ("a1", "a2")
+
+
+def test_keys_for_programs_are_told_apart(path: Path) -> None:
+    one, two = (imported("", credential=Credential(AuthKind.API_KEY, api_key=k)) for k in "ab")
+
+    added = [with_store(path, lambda s, new=new: s.accounts.add(new)).id for new in (one, two, one)]
+
+    assert added == ["a1", "a2", "a1"]

@@ -7,13 +7,15 @@ import pytest
 
 from kiro2api import logs
 from kiro2api.errors import StoreError
-from kiro2api.protocol.codewhisperer.auth import AuthKind, Credential
+from kiro2api.protocol.codewhisperer.credential import AuthKind, Credential
 from tests.support.stores import (
     idc,
+    imported,
     rotated,
     social,
     start,
     stored,
+    with_store,
 )
 
 SOURCES = Path(__file__).parents[2] / "src"
@@ -79,3 +81,13 @@ def test_secrets_that_were_only_read_are_kept_out_of_the_log(
     stored(path)
 
     assert "known-shape" not in logs.mask("token-of-no-known-shape")
+
+
+def test_a_key_for_programs_is_sealed_and_kept_out_of_the_log(path: Path) -> None:
+    key = "api-key-of-no-known-shape"
+    new = imported("", credential=Credential(AuthKind.API_KEY, api_key=key))
+    with_store(path, lambda s: s.accounts.add(new))
+
+    assert stored(path)[0].credential.api_key == key
+    assert key.encode() not in path.read_bytes()
+    assert "known-shape" not in logs.mask(key)

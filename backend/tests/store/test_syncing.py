@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from kiro2api.errors import StoreError
 from kiro2api.gateway.ports import AccessToken, StoredAccount, SyncReport
 from kiro2api.pool.account import Condition, Standing
-from kiro2api.protocol.codewhisperer.auth import AuthKind, Credential
+from kiro2api.protocol.codewhisperer.credential import AuthKind, Credential
 from kiro2api.store.opening import Store
 from tests.support.stores import (
     idc,
+    imported,
     limit,
     opened,
     refresh_tokens,
@@ -26,7 +27,6 @@ from tests.support.stores import (
     with_store,
 )
 
-SOURCES = Path(__file__).parents[2] / "src"
 ARN = "arn:aws:codewhisperer:us-east-1:123456789012:profile/A"
 
 
@@ -222,3 +222,106 @@ def test_after_any_run_of_starts_the_accounts_are_the_entries_of_the_last(
     assert tokens == list(starts[-1])
     assert connection.execute("SELECT count(*) FROM accounts").fetchone() == (distinct,)
     connection.close()
+
+
+def edit(path: Path, account_id: str, **values: object) -> None:
+    assert with_store(path, lambda s: s.accounts.edit(account_id, **values))
+
+
+def test_what_a_person_has_set_outlives_a_start_with_the_same_entry(path: Path) -> None:
+    start(path, social("one"))
+    edit(path, "a1", name="mine", group="pro", enabled=False, soft_cap=2)
+
+    start(path, social("one"))
+
+    (account,) = stored(path)
+    assert (account.name, account.group, account.enabled) == ("mine", "pro", False)
+    assert account.soft_cap == 2
+
+
+def test_of_a_changed_entry_only_the_change_is_followed(path: Path) -> None:
+    start(path, social("one"))
+    edit(path, "a1", name="mine", enabled=False)
+
+    start(path, social("one", group="pro"))
+
+    (account,) = stored(path)
+    assert (account.name, account.group, account.enabled) == ("mine", "pro", False)
+
+
+def test_what_a_person_disabled_stays_so_when_its_entry_comes_back(path: Path) -> None:
+    start(path, social("one"))
+    edit(path, "a1", enabled=False)
+    start(path)
+
+    assert start(path, social("one")).added == ("a1",)
+    assert stored(path)[0].enabled is False
+
+
+def test_an_order_that_a_person_has_made_outlives_a_start_with_the_same_entries(
+    path: Path,
+) -> None:
+    entries = (social("one"), social("two", index=1))
+    start(path, *entries)
+    edit(path, "a2", position=0)
+
+    start(path, *entries)
+
+    assert refresh_tokens(path) == ["two", "one"]
+
+
+def test_another_order_of_the_entries_is_followed_before_all_other_accounts(path: Path) -> None:
+    start(path, social("one"), social("two", index=1))
+    with_store(path, lambda s: s.accounts.add(imported("three")))
+    edit(path, "a3", position=0)
+    assert refresh_tokens(path) == ["three", "one", "two"]
+
+    start(path, social("two"), social("one", index=1))
+
+    assert refresh_tokens(path) == ["two", "one", "three"]
+
+
+def test_what_a_person_removed_stays_out_while_its_entry_is_there(path: Path) -> None:
+    start(path, social("one"), social("two", index=1))
+    with_store(path, lambda s: s.accounts.remove("a1", "tidied up"))
+
+    report = start(path, social("one"), social("two", index=1))
+
+    assert report == SyncReport(added=(), kept=("a2",), removed=())
+    assert [account.id for account in stored(path)] == ["a2"]
+
+
+def test_what_a_person_removed_comes_back_with_an_entry_that_had_gone(path: Path) -> None:
+    start(path, social("one"))
+    with_store(path, lambda s: s.accounts.remove("a1", "tidied up"))
+    assert start(path).removed == ()
+
+    assert start(path, social("one")).added == ("a1",)
+
+
+def test_an_imported_account_follows_its_entry_and_outlives_it(path: Path) -> None:
+    with_store(path, lambda s: s.accounts.add(imported("one")))
+
+    assert start(path, social("one", name="of the entry", group="pro")).kept == ("a1",)
+    assert (stored(path)[0].name, stored(path)[0].group) == ("of the entry", "pro")
+    assert start(path).removed == ()
+    assert start(path, social("one", name="another")).kept == ("a1",)
+    assert stored(path)[0].name == "another"
+
+
+def test_a_removed_account_is_told_with_its_reason(path: Path) -> None:
+    start(path, social("one"))
+    start(path)
+
+    (account,) = with_store(path, lambda s: s.accounts.all_accounts())
+    assert account.removed == "removed from configuration"
+
+
+def test_another_profile_in_an_entry_forgets_the_route_to_the_old_one(path: Path) -> None:
+    start(path, social("one", profile_arn=ARN))
+    with_store(path, lambda s: s.accounts.save_route("a1", "own/rest"))
+    start(path, social("one", profile_arn=ARN))
+    assert stored(path)[0].route == "own/rest"
+
+    start(path, social("one", profile_arn=ARN + "B"))
+    assert stored(path)[0].route == ""

@@ -2,11 +2,12 @@
 
 from sqlalchemy import LargeBinary
 
-from kiro2api.store.tables import ACCOUNTS, METADATA
+from kiro2api.store.tables import ACCOUNTS, METADATA, SEALED
 
 
 def test_the_columns_of_secrets_hold_sealed_bytes() -> None:
-    for name in ("refresh_token", "client_secret", "access_token"):
+    assert {"refresh_token", "client_secret", "access_token", "api_key"} == set(SEALED)
+    for name in SEALED:
         assert isinstance(ACCOUNTS.c[name].type, LargeBinary)
 
 
