@@ -26,6 +26,7 @@ from kiro2api.protocol.wire.json import decode
 from kiro2api.secrets import new_client_key
 from kiro2api.server.app import AppOptions, DataPlane
 from kiro2api.server.keys import ClientKey, ClientKeys
+from kiro2api.server.limits import EdgeLimits
 from kiro2api.server.serve import serve
 from kiro2api.server.streams import StreamLimits
 from kiro2api.store.credential_files import load_accounts
@@ -195,6 +196,7 @@ async def _run(
             on_started=on_started,
             on_draining=on_draining,
             on_drain_limit=on_drain_limit,
+            limits=EdgeLimits(unread_s=settings.client_stall_timeout_s),
         )
     except SetupError:
         if new_key:
@@ -287,7 +289,6 @@ def _app_options(settings: Settings) -> AppOptions:
         stream_limits=StreamLimits(
             status_commit_s=settings.status_commit_s,
             ping_s=settings.ping_interval_s,
-            client_stall_s=settings.client_stall_timeout_s,
         ),
     )
 

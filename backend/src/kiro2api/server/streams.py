@@ -22,11 +22,10 @@ STREAM_HEADERS = (
 
 
 class StreamLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """Seconds: until the status is sent anyhow, between pings, and without progress to the client."""
+    """Seconds until the status is sent anyhow, and of silence until a ping."""
 
     status_commit_s: float = 10.0
     ping_s: float = 15.0
-    client_stall_s: float = 120.0
 
 
 class StreamSink:
@@ -49,8 +48,8 @@ class StreamSink:
         self._now = clock.monotonic
         self._begun = False
         self._last = b""
+        self.is_writing = False
         self.opened_at = self.written_at = clock.monotonic()
-        self.sending_since: float | None = None
 
     async def deliver(self, events: Sequence[StreamEvent]) -> None:
         """Render `events` and write them at once; returns when the client can take more.
@@ -82,26 +81,25 @@ class StreamSink:
 
     async def _write(self, data: bytes) -> None:
         self._exchange.bytes_out += len(data)
-        self.sending_since = self.written_at = self._now()
+        self.is_writing = True
+        self.written_at = self._now()
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
-        self.sending_since = None
+        self.is_writing = False
 
     def restart(self) -> None:
         """Another attempt starts; what was written stays."""
 
     async def keep_alive(self, limits: StreamLimits) -> None:
-        """Ping a silent stream; start one whose upstream takes its time; drop a stalled one."""
+        """Ping a silent stream; start one whose upstream takes its time.
+
+        A client that takes nothing is the connection's to drop.
+        """
         now = self._now()
         connection = self._exchange.connection
-        if self.ended:
-            return
-        if self.sending_since is not None:
-            if now - self.sending_since > limits.client_stall_s and connection is not None:
-                connection.abort()
-        elif connection is not None and connection.write_paused:
+        if self.ended or self.is_writing or (connection is not None and connection.write_paused):
             # A write would wait here, and the sweep of all other streams with it.
             return
-        elif not self._exchange.status:
+        if not self._exchange.status:
             if now - self.opened_at >= limits.status_commit_s:
                 await self._exchange.start(200, STREAM_HEADERS)
                 await self._write(self._renderer.ping())
