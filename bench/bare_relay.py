@@ -82,8 +82,13 @@ class Relay:
         curl.setopt(pycurl.POSTFIELDS, parts[0] if len(parts) == 1 else b"".join(parts))
         curl.setopt(pycurl.WRITEFUNCTION, pending.on_body)
         self._multi.add_handle(curl)
+        # uvicorn's own object, because nothing else tells so cheaply that the client has left.
+        cycle: Any = receive.__self__  # type: ignore[attr-defined]
         started = False
         while True:
+            if cycle.disconnected:
+                self._break_off(curl)
+                return
             if pending.chunks:
                 data = pending.chunks[0] if len(pending.chunks) == 1 else b"".join(pending.chunks)
                 pending.chunks = []
@@ -97,6 +102,10 @@ class Relay:
                 await pending.wait()
         await send({"type": "http.response.body", "body": b""})
         self._idle.append(curl)
+
+    def _break_off(self, curl: pycurl.Curl) -> None:
+        if self._pending.pop(curl, None) is not None:
+            self._multi.remove_handle(curl)
 
     def _new_handle(self) -> pycurl.Curl:
         curl = pycurl.Curl()

@@ -1,6 +1,7 @@
 """The measurements: each returns one number of one program."""
 
 import asyncio
+import ssl
 import statistics
 import time
 from pathlib import Path
@@ -13,6 +14,8 @@ from bench.programs import Emulator, Program, start_gateway
 
 CONNECTIONS = 8
 SETTLE_S = 0.3
+# Streams open at this pace: faster, the start of the late ones would fall into what is measured.
+OPENED_PER_S = 400
 
 
 class Variant(msgspec.Struct):
@@ -20,18 +23,21 @@ class Variant(msgspec.Struct):
 
     name: str
     program: Program
-    # Path and headers of its requests; bodies by workload.
     path: str
     headers: dict[str, str]
+    # By workload.
     bodies: dict[str, bytes]
     # What stands once in each event that it sends.
     mark: bytes
-    # What a workload adds to the path, for a program that is not told by the emulator.
+    # What a workload adds to the path, for a program that the emulator does not tell what to do.
     words: dict[str, str] = {}
+    tls: ssl.SSLContext | None = None
 
-    def request(self, workload: str) -> bytes:
-        """Return the request for `workload` as bytes."""
-        return request_bytes(self.path + self.words.get(workload, ""), self.bodies[workload], self.headers)
+    async def crowd(self, workload: str, *, size: int) -> Crowd:
+        """Return clients that are going to ask for `workload`."""
+        path = self.path + self.words.get(workload, "")
+        request = request_bytes(path, self.bodies[workload], self.headers)
+        return await Crowd.connect(self.program.port, request, self.mark, size=size, tls=self.tls)
 
 
 class Paced(msgspec.Struct, frozen=True):
@@ -44,28 +50,23 @@ class Paced(msgspec.Struct, frozen=True):
 
 async def cpu_per_request_us(variant: Variant, workload: str, *, times: int) -> float:
     """Return the CPU time of one request in microseconds."""
-    crowd = await Crowd.connect(
-        variant.program.port, variant.request(workload), variant.mark, size=CONNECTIONS
-    )
+    crowd = await variant.crowd(workload, size=CONNECTIONS)
     try:
         await crowd.ask(2)
-        before = variant.program.cpu_ns()
         each = max(times // CONNECTIONS, 1)
+        before = variant.program.cpu_ns()
         await crowd.ask(each)
-        spent = variant.program.cpu_ns() - before
-        return spent / (each * CONNECTIONS) / 1000
+        return (variant.program.cpu_ns() - before) / (each * CONNECTIONS) / 1000
     finally:
         crowd.close()
 
 
 async def cpu_per_paced_event_us(variant: Variant, paced: Paced) -> tuple[float, float]:
     """Return the CPU time of one event in microseconds, and how many events came in one piece."""
-    crowd = await Crowd.connect(
-        variant.program.port, variant.request("paced"), variant.mark, size=paced.streams
-    )
+    crowd = await variant.crowd("paced", size=paced.streams)
     try:
-        # Evenly over a few periods, so that the streams' events are spread over the whole period.
-        await crowd.open(over_s=1.0 + paced.every_s / 2)
+        # The extra half of a period spreads the events of all streams evenly over the period.
+        await crowd.open(over_s=paced.streams / OPENED_PER_S + paced.every_s / 2)
         await crowd.until_all_have(3)
         await asyncio.sleep(SETTLE_S)
         marks, reads, before = crowd.marks, crowd.reads, variant.program.cpu_ns()
@@ -80,9 +81,7 @@ async def cpu_per_paced_event_us(variant: Variant, paced: Paced) -> tuple[float,
 
 async def cpu_per_burst_event_us(variant: Variant, *, times: int) -> float:
     """Return the CPU time of one event of streams that come as fast as they can."""
-    crowd = await Crowd.connect(
-        variant.program.port, variant.request("burst"), variant.mark, size=1
-    )
+    crowd = await variant.crowd("burst", size=1)
     try:
         await crowd.ask(1)
         marks, before = crowd.marks, variant.program.cpu_ns()
@@ -94,12 +93,10 @@ async def cpu_per_burst_event_us(variant: Variant, *, times: int) -> float:
 
 async def first_text_ms(variant: Variant, *, times: int) -> float:
     """Return the time from a request to the first text of its answer, one request at a time."""
-    request = variant.request("answer")
-    crowd = await Crowd.connect(variant.program.port, request, variant.mark, size=1)
-    client = crowd.clients[0]
+    crowd = await variant.crowd("answer", size=1)
     try:
         await crowd.ask(3)
-        took = [await _first_text_s(crowd, client) for _ in range(times)]
+        took = [await _first_text_s(crowd, crowd.clients[0]) for _ in range(times)]
     finally:
         crowd.close()
     return statistics.median(took) * 1000
@@ -109,44 +106,25 @@ async def _first_text_s(crowd: Crowd, client: Client) -> float:
     client.marks = 0
     started = time.perf_counter()
     await crowd.ask(1)
-    return client.first_byte_at - started
-
-
-def direct_first_text_ms(emulator: Emulator, path: str, relayed: Variant, *, times: int) -> float:
-    """Return the same of the emulator itself, over a connection that is kept."""
-    connection = emulator.connect()
-    body, headers = relayed.bodies["answer"], relayed.headers
-    took = []
-    try:
-        for _ in range(times):
-            started = time.perf_counter()
-            connection.request("POST", path, body=body, headers=headers)
-            response = connection.getresponse()
-            response.read1(65536)
-            took.append(time.perf_counter() - started)
-            response.read()
-    finally:
-        connection.close()
-    return statistics.median(took) * 1000
+    return client.first_mark_at - started
 
 
 async def memory_per_idle_stream_kib(
     emulator: Emulator, variant: Variant, *, streams: int
 ) -> float:
-    """Return how much memory an open, silent stream holds; `variant` must have been started anew."""
-    request = variant.request("answer")
+    """Return how much memory an open, silent stream holds; the program must have been started anew."""
     emulator.behave(workloads.ANSWER)
-    warm = await Crowd.connect(variant.program.port, request, variant.mark, size=4)
+    warm = await variant.crowd("answer", size=4)
     await warm.ask(10)
     warm.close()
     await asyncio.sleep(SETTLE_S)
     emulator.behave(workloads.IDLE)
     before = variant.program.resident_bytes()
-    crowd = await Crowd.connect(variant.program.port, request, variant.mark, size=streams)
+    crowd = await variant.crowd("answer", size=streams)
     try:
-        await crowd.open(over_s=streams / 400)
+        await crowd.open(over_s=streams / OPENED_PER_S)
         await crowd.until_all_have(1)
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(SETTLE_S)
         held = variant.program.resident_bytes() - before
     finally:
         crowd.close()
@@ -156,11 +134,11 @@ async def memory_per_idle_stream_kib(
 
 
 async def start_ms(emulator: Emulator, variant: Variant, folder: Path) -> float:
-    """Return the time from the start of a gateway, its database there, to its first answer's end."""
+    """Return the time from the start of a gateway, its database there, to its first whole answer."""
     started = time.perf_counter()
     program = start_gateway(emulator, folder, version="auto")
     try:
-        crowd = await Crowd.connect(program.port, variant.request("answer"), variant.mark, size=1)
+        crowd = await msgspec.structs.replace(variant, program=program).crowd("answer", size=1)
         await crowd.ask(1)
         took = time.perf_counter() - started
         crowd.close()

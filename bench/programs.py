@@ -1,5 +1,6 @@
 """The programs under test, each a process of its own, with its CPU time and its memory."""
 
+import asyncio
 import contextlib
 import http.client
 import os
@@ -11,9 +12,6 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-
-import msgspec
 
 from bench import workloads
 from kiro2api.protocol.wire import json
@@ -58,11 +56,13 @@ class Emulator:
         self.program = program
         self.url = f"https://127.0.0.1:{program.port}"
         self.ca_file = ca_file
-        self._context = ssl.create_default_context(cafile=str(ca_file))
+        self.tls = ssl.create_default_context(cafile=str(ca_file))
 
     def tell(self, method: str, path: str, body: object = None) -> Any:
         """Return what the control API answers."""
-        connection = self.connect()
+        connection = http.client.HTTPSConnection(
+            "127.0.0.1", self.program.port, timeout=START_S, context=self.tls
+        )
         try:
             data = None if body is None else json.encode(body)
             connection.request(method, f"/_emulator/{path}", body=data)
@@ -74,17 +74,19 @@ class Emulator:
             raise RuntimeError(f"{method} {path}: {response.status} {answer}")
         return answer
 
-    def connect(self) -> http.client.HTTPSConnection:
-        """Return a new connection of our own."""
-        return http.client.HTTPSConnection(
-            "127.0.0.1", self.program.port, timeout=START_S, context=self._context
-        )
-
     def behave(self, behaviour: Mapping[str, object]) -> None:
         """Answer every generation call so from now on."""
         self.tell("DELETE", "behaviours")
         self.tell("DELETE", "records")
         self.tell("POST", "behaviours", behaviour)
+
+    async def until_idle(self) -> None:
+        """Return when no stream is open any more: one left over would disturb what comes next."""
+        until = time.monotonic() + STOP_S
+        while self.tell("GET", "counters")["in_flight"]:
+            if time.monotonic() > until:
+                raise RuntimeError("a program under test goes on after its client has left")
+            await asyncio.sleep(0.05)
 
     def violations(self) -> list[Any]:
         """Return what a good client would never have sent."""
@@ -115,9 +117,7 @@ def start_bare_app() -> Program:
     return _start(["-m", "bench.bare_app"], {}, r"^(\d+)$")
 
 
-def start_bare_relay(
-    emulator: Emulator, url: str, headers: list[str], *, version: str
-) -> Program:
+def start_bare_relay(emulator: Emulator, url: str, headers: list[str], *, version: str) -> Program:
     """Start the relay that passes bytes on to `url`."""
     target = {
         "url": url,
@@ -152,12 +152,11 @@ def start_gateway(emulator: Emulator, folder: Path, *, version: str) -> Program:
 
 def _start(arguments: list[str], environment: Mapping[str, str], port: str) -> Program:
     """Start a Python program and wait for the line that tells its port."""
-    # Logs go to a file's nowhere: writing them costs what it costs, reading them would be ours.
     process = subprocess.Popen(
         [sys.executable, *arguments],
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL if "BENCH_STDERR" not in os.environ else None,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": os.getcwd(), **environment},
+        stderr=subprocess.DEVNULL,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path), **environment},
     )
     assert process.stdout is not None
     until = time.monotonic() + START_S
@@ -169,10 +168,3 @@ def _start(arguments: list[str], environment: Mapping[str, str], port: str) -> P
             break
     process.kill()
     raise RuntimeError(f"did not start: {arguments}")
-
-
-class Upstream(msgspec.Struct, frozen=True):
-    """How a generation call looks that the gateway would make, for the relay to make it too."""
-
-    url: str
-    headers: list[str]
