@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from kiro2api.protocol.codewhisperer.mask import mask
+from kiro2api.protocol.codewhisperer.mask import mask, mask_email
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9"
 
@@ -27,6 +27,9 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_X
         ("用户jane@example.com不存在", "jane@example.com"),
         ("Your User ID (d-9067000000.user-one) is temporarily suspended.", "user-one"),
         ("User ID: 1234abcd is locked", "1234abcd"),
+        ("refresh_token=0.AXoAqwerty-uiop_1234&x=y", "0.AXoAqwerty"),
+        ('{"access_token":"abcdefghijklmnop1234"}', "abcdefghijklmnop1234"),
+        ("client secret: Zx8Q~abcdefghijklmnop", "Zx8Q~"),
         ("principal d-9067123456.0123-abcd is locked", "0123-abcd"),
     ],
 )
@@ -44,6 +47,8 @@ def test_what_must_stay_private_is_masked(text: str, secret: str) -> None:
         "Too many requests, please wait before trying again.",
         "Input is too long: 204800 tokens, request 6d0c1c1e-1111-4222-8333-9444a5556666",
         "1 validation error detected. Value at '/conversationState/history' failed.",
+        "Invalid refresh token provided",
+        "refresh token: expired",
         "ValidationException at 1764547200000",
         "",
     ],
@@ -64,3 +69,16 @@ def test_a_long_hostile_text_is_masked_in_time(piece: str) -> None:
     mask(piece * (100_000 // len(piece)))
 
     assert time.perf_counter() - started < 2
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("user@example.com", "u***@example.com"),
+        ("@example.com", "***@example.com"),
+        ("no address", "***"),
+        ("", ""),
+    ],
+)
+def test_an_address_keeps_what_its_owner_knows_it_by(address: str, shown: str) -> None:
+    assert mask_email(address) == shown
