@@ -1,14 +1,18 @@
 """Refreshing: the call of each kind, and what each answer means for the account."""
 
 import json
+from urllib.parse import parse_qsl
 
 import pytest
+from msgspec.structs import replace
 
 from kiro2api.errors import FaultKind, UpstreamError
 from kiro2api.protocol.codewhisperer.auth import (
     AuthKind,
     Credential,
+    Login,
     Refreshed,
+    read_login,
     read_refresh,
     refresh_call,
 )
@@ -52,6 +56,89 @@ def test_an_idc_login_is_refreshed_at_the_oidc_service_of_its_region() -> None:
         "refreshToken": "aorIDC",
         "grantType": "refresh_token",
     }
+
+
+def test_a_builder_id_is_refreshed_like_an_identity_centre() -> None:
+    login = Credential(AuthKind.BUILDER_ID, "aorB", "the-id", "the-secret")
+    call = call_for(login)
+
+    assert call.url == "https://oidc.us-east-1.amazonaws.com/token"
+    assert json.loads(call.body)["grantType"] == "refresh_token"
+
+
+EXTERNAL = Credential(
+    AuthKind.EXTERNAL_IDP,
+    "0.REFRESH",
+    client_id="app",
+    token_endpoint="https://login.microsoftonline.com/tenant/oauth2/v2.0/token",
+    scopes=("openid", "offline_access"),
+)
+
+
+def test_an_external_login_is_refreshed_at_its_provider_with_its_scopes() -> None:
+    call = call_for(EXTERNAL)
+
+    assert call.url == EXTERNAL.token_endpoint
+    assert dict(call.headers)["content-type"] == "application/x-www-form-urlencoded"
+    assert dict(parse_qsl(call.body.decode())) == {
+        "grant_type": "refresh_token",
+        "client_id": "app",
+        "refresh_token": "0.REFRESH",
+        "scope": "openid offline_access",
+    }
+
+
+def test_an_external_login_is_never_sent_to_a_stranger() -> None:
+    stranger = replace(EXTERNAL, token_endpoint="https://evil.example/token")
+
+    with pytest.raises(UpstreamError) as caught:
+        call_for(stranger)
+
+    assert caught.value.kind is FaultKind.NOT_ENTITLED
+
+
+def test_an_external_login_goes_to_a_host_that_the_operator_named() -> None:
+    local = replace(EXTERNAL, token_endpoint="http://127.0.0.1:9/token")
+
+    assert call_for(local, Endpoints(idp_hosts=("127.0.0.1",))).url == local.token_endpoint
+
+
+def test_an_api_key_is_never_refreshed() -> None:
+    with pytest.raises(UpstreamError) as caught:
+        call_for(Credential(AuthKind.API_KEY, api_key="ksk_SECRET"))
+
+    assert caught.value.kind is FaultKind.TOKEN_REJECTED
+    assert "ksk_SECRET" not in caught.value.message
+
+
+def test_the_answer_of_an_external_provider_is_read() -> None:
+    body = {"access_token": "eyJ", "refresh_token": "0.NEW", "expires_in": "3599", "scope": "x"}
+
+    assert read_refresh(answer(200, body)) == Refreshed("eyJ", "0.NEW", 3599.0, "")
+
+
+def test_a_refresh_token_that_cannot_be_one_is_not_taken() -> None:
+    body = {"accessToken": "aoaNEW", "refreshToken": "aor\nX"}
+
+    assert read_refresh(answer(200, body)).refresh_token == ""
+
+
+def test_a_login_is_a_refresh_with_a_refresh_token() -> None:
+    body = {"accessToken": "aoa", "refreshToken": "aor", "expiresIn": 60, "profileArn": "arn:x"}
+
+    assert read_login(answer(200, body)) == Login("aoa", "aor", 60.0, "arn:x")
+
+
+def test_a_login_without_a_refresh_token_is_none() -> None:
+    with pytest.raises(UpstreamError) as caught:
+        read_login(answer(200, {"accessToken": "aoa"}))
+
+    assert caught.value.kind is FaultKind.UNKNOWN
+
+
+@pytest.mark.parametrize("code", ["interaction_required", "consent_required", "login_required"])
+def test_a_provider_that_wants_to_see_the_person_has_ended_the_login(code: str) -> None:
+    assert refusal(400, {"error": code}).kind is FaultKind.TOKEN_REJECTED
 
 
 def test_a_refresh_says_who_calls_and_what_the_body_is() -> None:
@@ -146,6 +233,8 @@ def test_a_dead_login_is_told_from_all_else(
         (502, b""),
         (503, {"message": "Token expired"}),
         (400, {"error": "slow_down"}),
+        (400, {"error": "temporarily_unavailable"}),
+        (400, {"message": "x", "__type": "InternalServerException"}),
     ],
 )
 def test_what_may_pass_by_itself_is_an_overload(status: int, body: object) -> None:
@@ -194,3 +283,4 @@ def test_the_code_of_a_refusal_shows_no_secret_either() -> None:
 
 def test_a_refreshed_login_shows_no_secret() -> None:
     assert repr(Refreshed("aoaSECRET", "aorSECRET", 1.0, "arn:SECRET")) == "Refreshed()"
+    assert repr(Login("aoaSECRET", "aorSECRET", 1.0, "arn:SECRET")) == "Login()"
