@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from kiro2api import __version__, compose, logs
+from kiro2api.cli.db import db
+from kiro2api.cli.explain import explain
 from kiro2api.cli.serve import serve_command
 from kiro2api.config import SETTINGS, Settings, find_installation, load, settings_table
 from kiro2api.errors import SetupError
@@ -22,6 +24,8 @@ keys = typer.Typer(help="Client keys.")
 config = typer.Typer(help="Settings.")
 app.add_typer(keys, name="keys")
 app.add_typer(config, name="config")
+app.add_typer(db, name="db")
+app.command()(explain)
 
 _EnvFile = Annotated[
     str | None, typer.Option(help="Read this file instead of .env, as `serve` was told to.")
