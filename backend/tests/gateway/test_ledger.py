@@ -2,6 +2,7 @@
 
 from kiro2api.errors import FaultKind
 from kiro2api.gateway.ledger import AttemptNote, RequestRecord
+from kiro2api.protocol.chat.answer import ErrorAnswer
 from kiro2api.protocol.chat.events import Finish, StopReason, Usage
 
 
@@ -51,6 +52,15 @@ def test_one_good_attempt_is_told_by_its_account_alone() -> None:
     fields = line.fields(11.0)
     assert fields["account"] == "a"
     assert "attempts" not in fields
+
+
+def test_an_error_does_not_take_the_place_of_an_end_that_is_noted() -> None:
+    line = record()
+    line.failed("stopping")
+
+    line.refused(ErrorAnswer(503, "Busy.", code="busy"))
+
+    assert line.fields(11.0)["outcome"] == "stopping"
 
 
 def test_a_name_of_a_model_is_told_no_longer_than_names_are() -> None:

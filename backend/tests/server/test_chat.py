@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from kiro2api.errors import FaultKind, UpstreamError
 from kiro2api.protocol.wire.http import HttpCall
+from kiro2api.server.streams import StreamLimits
 from tests.support.asgi import Caller, Plane, ask
 from tests.support.fakes import FakeTransfer, payload_event, text_reply
 from tests.support.gateway import MODEL
@@ -98,6 +100,30 @@ def test_a_bug_after_the_status_ends_the_stream_with_an_error_and_is_logged(way:
     assert b"error" in caller.body
     assert b"a bug" not in caller.body
     assert caller.has_ended
+
+
+class Late(FakeTransfer):
+    """A transfer that is silent until the status has gone out, and then fails."""
+
+    plane: Plane
+
+    async def read(self) -> bytes:
+        limits = StreamLimits()
+        self.plane.clock.advance(limits.status_commit_s)
+        for sink in tuple(self.plane.app.streams._sinks):
+            await sink.keep_alive(limits)
+        raise UpstreamError(FaultKind.BAD_REQUEST, "no", code="A_WORD")
+
+
+@pytest.mark.parametrize("way", STREAMS, ids=name_of)
+def test_a_failure_after_an_early_status_is_noted_by_its_kind(way: Way) -> None:
+    transfer = Late()
+    transfer.plane = plane = Plane(lambda call: transfer)
+    caller = request(way)
+    asyncio.run(plane.serve(caller))
+    [line] = plane.lines
+
+    assert (caller.status, line["outcome"]) == (200, "bad_request")
 
 
 @pytest.mark.parametrize("way", WHOLE, ids=name_of)
@@ -219,3 +245,4 @@ def test_a_task_that_somebody_else_cancels_is_cancelled() -> None:
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(scene())
     assert caller.sent == []
+    assert plane.lines[0]["outcome"] == "stopping"

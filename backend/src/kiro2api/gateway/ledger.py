@@ -1,6 +1,7 @@
 """What one request did, for its one line in the log and for the counters."""
 
 from kiro2api.errors import FaultKind
+from kiro2api.protocol.chat.answer import ErrorAnswer
 from kiro2api.protocol.chat.events import Finish, Usage
 
 # The client names the model, so nothing but this bounds its name.
@@ -73,6 +74,11 @@ class RequestRecord:
     def failed(self, kind: FaultKind | str) -> None:
         """Note that the request ended in a failure."""
         self.outcome = str(kind)
+
+    def refused(self, answer: ErrorAnswer) -> None:
+        """Note the error that the client is told, unless the end is noted already."""
+        if not self.outcome:
+            self.failed(answer.kind or answer.code or str(answer.status))
 
     def fields(self, now: float) -> dict[str, object]:
         """Return the members of the log line; nothing in them is text of the client or a secret."""

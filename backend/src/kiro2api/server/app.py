@@ -76,11 +76,12 @@ class DataPlane:
         try:
             await self._guarded(exchange, route, dialect, record)
         except (ClientGoneError, asyncio.CancelledError) as error:
+            record.is_partial = True
             # A client that leaves ends its own request; anybody else's cancel must go on.
             if isinstance(error, asyncio.CancelledError) and not self._is_gone(exchange):
+                record.failed("stopping")
                 raise
             record.failed("client_gone")
-            record.is_partial = True
         finally:
             self._note(exchange, route, record)
 

@@ -104,8 +104,7 @@ class ChatEndpoint:
             if not exchange.started:
                 raise
             # The status is out: the error can only follow inside the stream.
-            if not record.outcome:
-                record.failed(answer_for(error).code or type(error).__name__)
+            record.refused(answer_for(error))
             record.is_partial = sink.content_committed
             await sink.deliver([failure_for(error)])
             await sink.finish()

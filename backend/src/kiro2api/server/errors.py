@@ -26,8 +26,7 @@ async def send_error(
 ) -> None:
     """Answer with `error`, and `headers` of its own; nothing when the status is out already."""
     answer = answer_for(error) if isinstance(error, Exception) else error
-    if not record.outcome:
-        record.failed(answer.kind or answer.code or str(answer.status))
+    record.refused(answer)
     if exchange.started:
         return
     rendered = dialect.render_error(answer, exchange.request_id)
