@@ -234,6 +234,7 @@ def test_a_registration_tells_the_kind_when_nothing_else_does() -> None:
         (IDC | {"clientSecret": None}, "clientSecret is missing"),
         (IDC | {"clientSecret": "cut..."}, "clientSecret was cut off"),
         (SOCIAL | {"region": "Frankfurt"}, "region is not"),
+        (SOCIAL | {"region": "eu-one-word-too-many-1"}, "region is not"),
         (SOCIAL | {"profileArn": "profile/A"}, "profileArn is not an ARN"),
         (SOCIAL | {"group": "Pro"}, "a group name consists of"),
         (SOCIAL | {"group": "api"}, "reserved"),

@@ -187,7 +187,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = ""
     region: Annotated[
-        Annotated[str, msgspec.Meta(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")],
+        Annotated[str, msgspec.Meta(pattern=r"^[a-z]{2}(-[a-z]+){1,2}-[0-9]{1,2}$")],
         _is(
             "KIRO_REGION",
             "The region of accounts that name none.",

@@ -10,10 +10,9 @@ from kiro2api.errors import RequestError, SetupError
 from kiro2api.gateway.ports import ConfiguredAccount
 from kiro2api.pool.group import DEFAULT_GROUP, group_name_problem
 from kiro2api.protocol.codewhisperer.auth import AuthKind, Credential
+from kiro2api.protocol.codewhisperer.endpoints import DEFAULT_REGION, is_region
 from kiro2api.protocol.wire import json
 
-DEFAULT_REGION = "us-east-1"
-_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
 _CLIENT_ID_HASH = re.compile(r"[0-9A-Za-z]{1,128}")
 _MAX_NAME_CHARACTERS = 100
 # The IDE names the way of a login in two members; either is enough.
@@ -107,7 +106,7 @@ def _read_entry(
     if kind is AuthKind.IDC:
         client_id, client_secret = _registration(members, find_registration)
     region = _text(members, "region") or default_region
-    if not _REGION.fullmatch(region):
+    if not is_region(region):
         raise _EntryError("region is not a region such as us-east-1")
     profile_arn = _text(members, "profileArn")
     if profile_arn and not profile_arn.startswith("arn:"):

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from kiro2api.config import Installation, anchored
 from kiro2api.errors import SetupError
-from kiro2api.gateway.intake import DEFAULT_REGION, Intake, read_accounts
+from kiro2api.gateway.intake import Intake, read_accounts
+from kiro2api.protocol.codewhisperer.endpoints import DEFAULT_REGION
 
 _MAX_FILE_BYTES = 1024 * 1024
 _BLANK = "\ufeff \t\r\n"

@@ -121,14 +121,19 @@ def onward(routes: tuple[Route, ...], *, at: int, fault: FaultKind) -> tuple[int
 def api_region(*, profile_arn: str, region: str) -> str:
     """Return the region that serves an account: its profile's, else the one near its login."""
     fields = profile_arn.split(":")
-    if len(fields) > 3 and _REGION.fullmatch(fields[3]):
+    if len(fields) > 3 and is_region(fields[3]):
         return fields[3]
     return _EUROPE if region.startswith("eu-") else DEFAULT_REGION
 
 
+def is_region(text: str) -> bool:
+    """Tell whether `text` has the shape of a region, so that it can be part of a host name."""
+    return _REGION.fullmatch(text) is not None
+
+
 def login_region(region: str) -> str:
     """Return `region` if it can be part of a host name, else the default one."""
-    return region if _REGION.fullmatch(region) else DEFAULT_REGION
+    return region if is_region(region) else DEFAULT_REGION
 
 
 def generation_call(
