@@ -47,6 +47,27 @@ def test_each_kind_has_its_placeholder(kind: AccountKind, placeholder: str) -> N
     assert account(kind=kind).placeholder_arn == placeholder
 
 
+@pytest.mark.parametrize(
+    ("region", "api"), [("eu-west-1", "eu-central-1"), ("ap-x-1", "us-east-1")]
+)
+def test_a_made_profile_is_in_the_region_that_serves_the_login(region: str, api: str) -> None:
+    assert account(kind="idc", region=region).profile_arn.split(":")[3] == api
+
+
+def test_every_profile_that_is_listed_is_its_own() -> None:
+    one = account(profile_arn="arn:1", profiles=[{"arn": "arn:2"}, {"name": "none"}])
+
+    assert one.profile_arns == {"arn:1", "arn:2"}
+    assert account(kind="builder_id").profile_arns == set()
+
+
+def test_an_external_account_has_a_public_client_and_scopes() -> None:
+    spec = account(kind="external_idp").spec
+
+    assert (spec.client_id, spec.client_secret) == ("client-a", "")
+    assert "offline_access" in (spec.scopes or [])
+
+
 @pytest.mark.parametrize(("kind", "has_client"), [("idc", True), ("social", False)])
 def test_only_oidc_accounts_have_a_client(kind: str, has_client: bool) -> None:
     spec = account(kind=kind).spec
@@ -90,6 +111,33 @@ def test_an_answer_without_a_token_leaves_the_old_one_alive() -> None:
     assert one.accepts_refresh_token(one.spec.refresh_token, now=NOW)
 
 
+def test_a_login_leaves_the_earlier_ones_alive() -> None:
+    one = account()
+    old = one.refresh_token
+    new = one.log_in()
+    one.rotate(now=NOW, used=new)
+
+    accepted = [one.accepts_refresh_token(token, now=NOW) for token in (old, new)]
+    assert accepted == [True, False]
+
+
+def test_grace_is_not_prolonged_by_use() -> None:
+    one = account(rotation=Rotation.GRACE, grace_s=60.0)
+    old = one.refresh_token
+    one.rotate(now=NOW, used=old)
+    one.rotate(now=NOW + 50.0, used=old)
+
+    assert not one.accepts_refresh_token(old, now=NOW + 61.0)
+
+
+def test_the_end_of_a_period_can_be_moved() -> None:
+    one = account(resets_in_s=10.0)
+    before = one.resets_at
+    one.change({"resets_in_s": 5.0}, now=NOW + 100.0)
+
+    assert (before, one.resets_at) == (NOW + 10.0, NOW + 105.0)
+
+
 def test_a_stranger_s_token_is_not_accepted() -> None:
     assert not account().accepts_refresh_token("another", now=NOW)
 
@@ -98,7 +146,7 @@ def test_a_change_keeps_the_tokens() -> None:
     one = account()
     one.rotate(now=NOW)
     before = one.refresh_token
-    one.change({"state": "suspended", "credits_used": 12.0})
+    one.change({"state": "suspended", "credits_used": 12.0}, now=NOW)
 
     assert (one.spec.state, one.refresh_token) == (AccountState.SUSPENDED, before)
     assert one.credits_used == 12.0
@@ -106,7 +154,7 @@ def test_a_change_keeps_the_tokens() -> None:
 
 def test_a_change_of_an_unknown_member_is_refused() -> None:
     with pytest.raises(msgspec.ValidationError, match="colour"):
-        account().change({"colour": "red"})
+        account().change({"colour": "red"}, now=NOW)
 
 
 def test_accounts_tell_their_name() -> None:

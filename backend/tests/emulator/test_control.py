@@ -2,6 +2,7 @@
 
 import pytest
 
+from kiro2api.protocol.wire import json
 from tests.support.emulator import RunningEmulator
 from tests.support.emulator_calls import fetch, generate, refresh
 
@@ -95,6 +96,11 @@ def test_control_calls_are_no_records(emulator: RunningEmulator) -> None:
         ("POST", "rules", b'{"rules":{"R99":true}}', 400),
         ("POST", "rules", b'{"profile":"tomorrow"}', 400),
         ("POST", "clock", b"{}", 400),
+        ("POST", "hosts", b'{"name":"example.com"}', 400),
+        ("POST", "hosts", b'{"refuses":["grpc"]}', 400),
+        ("POST", "signin", b'{"person":"nobody"}', 400),
+        ("POST", "consents", b'{"account":"nobody","user_code":"ABCD-1234"}', 400),
+        ("POST", "consents", b'{"account":"nobody","url":"http://x/authorize"}', 400),
     ],
 )
 def test_mistakes_of_the_test_itself_are_told(
@@ -104,3 +110,34 @@ def test_mistakes_of_the_test_itself_are_told(
 
     assert reply.status == status
     assert reply.json["error"]
+
+
+def test_refreshes_and_dead_tokens_are_counted_over_all_accounts(
+    emulator: RunningEmulator,
+) -> None:
+    accounts = [emulator.add_account(name) for name in ("a", "b")]
+    for account in accounts:
+        refresh(emulator, account.refresh_token)
+    refresh(emulator, accounts[0].refresh_token)
+    found = emulator.counters()
+
+    assert (found.refreshes, found.max_parallel_refreshes, found.dead_token_uses) == (2, 1, 1)
+
+
+def test_an_external_account_tells_its_issuer(emulator: RunningEmulator) -> None:
+    accounts = [emulator.add_account(kind, kind=kind) for kind in ("external_idp", "idc")]
+
+    assert [account.issuer_url for account in accounts] == [f"{emulator.url}/idp/external_idp", ""]
+
+
+def test_a_change_of_its_registration_counts_from_now(emulator: RunningEmulator) -> None:
+    account = emulator.add_account("a", kind="idc")
+    emulator.change_account("a", registration_lifetime_s=0)
+    sent = {
+        "clientId": account.spec["client_id"],
+        "clientSecret": account.spec["client_secret"],
+        "refreshToken": account.refresh_token,
+        "grantType": "refresh_token",
+    }
+
+    assert fetch(emulator, "POST", "/token", json.encode(sent)).json["error"] == "invalid_client"

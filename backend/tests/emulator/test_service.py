@@ -6,11 +6,8 @@ from typing import Any
 
 import pytest
 
-from kiro2api.emulator.behaviour import Operation
 from kiro2api.emulator.errors_table import REFUSALS, SIGN_IN_REFUSALS
-from kiro2api.emulator.exchange import Request
 from kiro2api.emulator.scenarios import SCENARIOS
-from kiro2api.emulator.service import operation_of
 from kiro2api.protocol.wire import json
 from tests.support.emulator import EmulatedAccount, RunningEmulator
 from tests.support.emulator_calls import (
@@ -22,6 +19,7 @@ from tests.support.emulator_calls import (
     generate,
     refresh,
     result,
+    targeted,
     tool,
     use,
     user,
@@ -35,42 +33,7 @@ def account(emulator: RunningEmulator) -> EmulatedAccount:
     return emulator.add_account("a", access_token="tok")
 
 
-def request(method: str, path: str, target: str = "") -> Request:
-    return Request(method, path, {}, {"x-amz-target": target} if target else {}, b"", "1.1", 1)
-
-
 # --------------------------------------------------------------------------------- operations
-
-
-@pytest.mark.parametrize(
-    ("sent", "operation"),
-    [
-        (request("POST", PATH), Operation.GENERATE),
-        (request("POST", "/", "KiroRuntimeService.GenerateAssistantResponse"), Operation.GENERATE),
-        (
-            request("POST", "/", "AmazonCodeWhispererStreamingService.GenerateAssistantResponse"),
-            Operation.GENERATE,
-        ),
-        (request("POST", "/refreshToken"), Operation.REFRESH),
-        (request("POST", "/token"), Operation.REFRESH),
-        (request("GET", "/ListAvailableModels"), Operation.MODELS),
-        (request("POST", "/", "AmazonCodeWhispererService.ListAvailableModels"), Operation.MODELS),
-        (request("GET", "/getUsageLimits"), Operation.USAGE),
-        (request("POST", "/", "KiroControlPlaneBearerService.GetUsageLimits"), Operation.USAGE),
-        (request("POST", "/ListAvailableProfiles"), Operation.PROFILES),
-        # The path decides before the header does.
-        (
-            request("POST", PATH, "AmazonCodeWhispererService.ListAvailableModels"),
-            Operation.GENERATE,
-        ),
-        (request("GET", PATH), Operation.UNKNOWN),
-        (request("POST", "/"), Operation.UNKNOWN),
-        (request("POST", "/", "KiroRuntimeService.InvokeMCP"), Operation.UNKNOWN),
-        (request("POST", "/mcp"), Operation.UNKNOWN),
-    ],
-)
-def test_method_path_and_target_make_the_operation(sent: Request, operation: Operation) -> None:
-    assert operation_of(sent) is operation
 
 
 @pytest.mark.parametrize(("method", "path"), [("POST", "/mcp"), ("GET", PATH), ("GET", "/")])
@@ -140,11 +103,7 @@ def test_a_whole_agent_loop_runs(emulator: RunningEmulator, account: EmulatedAcc
 def test_the_other_wire_form_answers_alike(
     emulator: RunningEmulator, account: EmulatedAccount
 ) -> None:
-    headers = {
-        **bearer("tok"),
-        "content-type": "application/x-amz-json-1.0",
-        "x-amz-target": "KiroRuntimeService.GenerateAssistantResponse",
-    }
+    headers = targeted("tok", "KiroRuntimeService.GenerateAssistantResponse")
     sent = json.encode(body("hi", arn=account.profile_arn, agentMode="vibe"))
 
     assert fetch(emulator, "POST", "/", sent, headers).text == "You said: hi"
@@ -153,10 +112,10 @@ def test_the_other_wire_form_answers_alike(
 def test_the_other_wire_form_spells_errors_its_own_way(
     emulator: RunningEmulator, account: EmulatedAccount
 ) -> None:
-    target = {"x-amz-target": "KiroRuntimeService.GenerateAssistantResponse"}
     emulator.queue(error="suspended")
     sent = json.encode(body(arn=account.profile_arn))
-    reply = fetch(emulator, "POST", "/", sent, {**bearer("tok"), **target})
+    headers = targeted("tok", "KiroRuntimeService.GenerateAssistantResponse")
+    reply = fetch(emulator, "POST", "/", sent, headers)
 
     assert reply.json["__type"].endswith("#AccessDeniedException")
 

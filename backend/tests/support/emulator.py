@@ -30,6 +30,9 @@ class EmulatedAccount(msgspec.Struct, frozen=True):
     max_parallel_refreshes: int
     dead_token_uses: int
     credits_used: float
+    resets_at: float
+    # Of an account of somebody else's identity provider; "" for others.
+    issuer_url: str
 
     @property
     def name(self) -> str:
@@ -64,6 +67,10 @@ class Counters(msgspec.Struct, frozen=True):
     in_flight: int
     max_in_flight: int
     now: float
+    # Over all accounts: refreshes, the most of one account at a time, uses of dead tokens.
+    refreshes: int
+    max_parallel_refreshes: int
+    dead_token_uses: int
 
 
 class RunningEmulator:
@@ -137,6 +144,24 @@ class RunningEmulator:
     def use_profile(self, profile: str) -> None:
         """Demand what that profile demands."""
         self._ask("POST", "rules", {"profile": profile})
+
+    @property
+    def host_url(self) -> str:
+        """The address of which a host's name is a part: virtual hosts instead of all in one."""
+        return f"{self.url}/{{host}}"
+
+    def set_host(self, name: str, **settings: object) -> None:
+        """Have one host (by "": calls that name none) refuse forms, or limit its rate."""
+        self._ask("POST", "hosts", {"name": name, **settings})
+
+    def set_sign_in(self, **settings: object) -> None:
+        """Choose how the sign-in services behave, and who is at the browser."""
+        self._ask("POST", "signin", settings)
+
+    def sign_in(self, account: str, **did: object) -> str:
+        """Answer a page (`url`) or a device (`user_code`); return where the browser goes."""
+        answer = self._ask("POST", "consents", {"account": account, **did}, dict[str, str])
+        return str(answer["location"])
 
     def switch_rules(self, rules: dict[str, bool]) -> None:
         """Turn single checks on or off."""

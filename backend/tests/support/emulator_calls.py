@@ -135,6 +135,15 @@ def read(connection: HTTPConnection) -> Reply:
     return Reply(response.status, headers, response.read())
 
 
+def targeted(token: str, target: str) -> dict[str, str]:
+    """Return the headers of a call in JSON 1.0: the operation is in a header."""
+    return {
+        **bearer(token),
+        "content-type": "application/x-amz-json-1.0",
+        "x-amz-target": target,
+    }
+
+
 def bearer(token: str) -> dict[str, str]:
     """Return the headers of a call with that access token."""
     return {"authorization": f"Bearer {token}", "content-type": "application/json"}

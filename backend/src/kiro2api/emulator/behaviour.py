@@ -12,6 +12,7 @@ from kiro2api.errors import RequestError
 from kiro2api.protocol.wire import json
 
 EVENT_STREAM = "application/vnd.amazon.eventstream"
+JSON_1_0 = "application/x-amz-json-1.0"
 
 
 class Operation(StrEnum):
@@ -22,7 +23,26 @@ class Operation(StrEnum):
     MODELS = "models"
     USAGE = "usage"
     PROFILES = "profiles"
+    PROFILE = "profile"
+    REGISTER = "register"
+    DEVICE = "device"
+    AUTHORIZE = "authorize"
+    LOGIN = "login"
+    DISCOVER = "discover"
     UNKNOWN = "unknown"
+
+
+# The operations of the sign-in services, which word their refusals in a way of their own.
+SIGN_IN_OPERATIONS = frozenset(
+    (
+        Operation.REFRESH,
+        Operation.REGISTER,
+        Operation.DEVICE,
+        Operation.AUTHORIZE,
+        Operation.LOGIN,
+        Operation.DISCOVER,
+    )
+)
 
 
 class Fault(StrEnum):
@@ -67,7 +87,8 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     scenario: str = ""
     steps: list[Step] | None = None
     cut: Cut = Cut()
-    content_type: str = EVENT_STREAM
+    # Of a stream; "" is that of the form of the call.
+    content_type: str = ""
     paced: Paced | None = None
     fault: Fault | None = None
 
@@ -98,7 +119,7 @@ def _check(behaviour: Behaviour) -> None:
     )
     if sum(1 for answer in answers if answer) > 1:
         raise RequestError("A behaviour has one answer, not several.")
-    known = SIGN_IN_REFUSALS if behaviour.operation is Operation.REFRESH else REFUSALS
+    known = SIGN_IN_REFUSALS if behaviour.operation in SIGN_IN_OPERATIONS else REFUSALS
     if behaviour.error and behaviour.error not in known:
         raise RequestError(f"Unknown error {behaviour.error!r}.", path="error")
     if behaviour.scenario and behaviour.scenario not in SCENARIOS:

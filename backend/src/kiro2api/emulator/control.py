@@ -1,16 +1,20 @@
 """The control API under `/_emulator/`: tests define accounts, queue behaviours, read what was seen."""
 
 from collections.abc import Callable
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import msgspec
 
-from kiro2api.emulator.accounts import Account, AccountSpec
+from kiro2api.emulator import browser
+from kiro2api.emulator.accounts import Account, AccountKind, AccountSpec
 from kiro2api.emulator.behaviour import parse_behaviours
 from kiro2api.emulator.errors_table import REFUSALS, SIGN_IN_REFUSALS
 from kiro2api.emulator.exchange import Exchange, Request, reply
+from kiro2api.emulator.hosts import host_named, split_path
+from kiro2api.emulator.logins import Consent, SignInSettings
 from kiro2api.emulator.profile import ProfileName
 from kiro2api.emulator.scenarios import SCENARIOS
-from kiro2api.emulator.world import World
+from kiro2api.emulator.world import HostSettings, World
 from kiro2api.errors import RequestError
 from kiro2api.protocol.wire import json
 
@@ -39,6 +43,15 @@ class _GateName(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
 
 
+class _SignIn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a person does: opens a page by its `url`, or types a device's `user_code`."""
+
+    account: str
+    url: str = ""
+    user_code: str = ""
+    consent: Consent = Consent.APPROVE
+
+
 def answer(world: World, exchange: Exchange) -> None:
     """Answer a request of the control API."""
     status, value = _answer(world, exchange.request)
@@ -52,7 +65,7 @@ def _answer(world: World, request: Request) -> Answer:
         return 404, {"error": f"the control API has no {request.method} {request.path}"}
     try:
         return route(world, request, parts[1] if len(parts) > 1 else "")
-    except (RequestError, msgspec.ValidationError, KeyError) as error:
+    except (RequestError, ValueError, KeyError) as error:
         where = error.path if isinstance(error, RequestError) else ""
         return 400, {"error": str(error), "path": where}
 
@@ -84,9 +97,8 @@ def _accounts(world: World, request: Request, rest: str) -> Answer:
 
 
 def _change_account(world: World, request: Request, rest: str) -> Answer:
-    account = world.accounts[rest]
-    account.change(json.decode(request.body, dict[str, object]))
-    return 200, _describe(world, account)
+    changes = json.decode(request.body, dict[str, object])
+    return 200, _describe(world, world.change_account(rest, changes))
 
 
 def _describe(world: World, account: Account) -> dict[str, object]:
@@ -107,6 +119,10 @@ def _describe(world: World, account: Account) -> dict[str, object]:
         "max_parallel_refreshes": account.max_parallel_refreshes,
         "dead_token_uses": account.dead_token_uses,
         "credits_used": account.credits_used,
+        "resets_at": account.resets_at,
+        "issuer_url": world.issuer_of(account.name)
+        if account.spec.kind is AccountKind.EXTERNAL_IDP
+        else "",
     }
 
 
@@ -146,12 +162,45 @@ def _violations(world: World, request: Request, rest: str) -> Answer:
 
 
 def _counters(world: World, request: Request, rest: str) -> Answer:
+    accounts = world.accounts.values()
+    parallel = (account.max_parallel_refreshes for account in accounts)
     return 200, {
         "requests": len(world.records),
         "in_flight": world.traffic.in_flight,
         "max_in_flight": world.traffic.max_in_flight,
         "now": world.clock.now(),
+        "refreshes": sum(account.refreshes for account in accounts),
+        "max_parallel_refreshes": max(parallel, default=0),
+        "dead_token_uses": sum(account.dead_token_uses for account in accounts),
     }
+
+
+def _hosts(world: World, request: Request, rest: str) -> Answer:
+    settings = json.decode(request.body, HostSettings)
+    if settings.name and host_named(settings.name) is None:
+        return 400, {"error": f"the service has no host {settings.name!r}", "path": "name"}
+    world.host_settings[settings.name] = settings
+    return 200, {}
+
+
+def _sign_in_settings(world: World, request: Request, rest: str) -> Answer:
+    settings = json.decode(request.body, SignInSettings)
+    if settings.person and settings.person not in world.accounts:
+        return 400, {"error": f"there is no account {settings.person!r}", "path": "person"}
+    world.logins.settings = settings
+    return 200, {}
+
+
+def _sign_ins(world: World, request: Request, rest: str) -> Answer:
+    did = json.decode(request.body, _SignIn)
+    parts = urlsplit(did.url)
+    typed = did.user_code or parse_qs(parts.fragment.partition("?")[2]).get("user_code", [""])[0]
+    if typed:
+        browser.answer_device(world, typed, did.account, did.consent)
+        return 200, {"location": ""}
+    query = dict(parse_qsl(parts.query))
+    path = split_path(parts.path)[1]
+    return 200, {"location": browser.open_page(world, path, query, did.account, did.consent)}
 
 
 def _clock(world: World, request: Request, rest: str) -> Answer:
@@ -187,5 +236,8 @@ _ROUTES: dict[tuple[str, str], Callable[[World, Request, str], Answer]] = {
     ("GET", "counters"): _counters,
     ("POST", "clock"): _clock,
     ("POST", "gates"): _gates,
+    ("POST", "hosts"): _hosts,
+    ("POST", "signin"): _sign_in_settings,
+    ("POST", "consents"): _sign_ins,
     ("POST", "rules"): _rules,
 }

@@ -160,6 +160,7 @@ REFUSALS: dict[str, Refusal] = {
         "Feature is not supported for this user.", "FEATURE_NOT_SUPPORTED"
     ),
     "feature_not_authorized": _denied("User is not authorized to access this feature"),
+    "builder_id_unsupported": _denied("AWS Builder ID is not supported for this operation."),
     "call_not_authorized": _denied("User is not authorized to make this call."),
     "subscription_unsupported": _denied("Your subscription does not support this application"),
     "token_type_unsupported": _denied("Unsupported token type"),

@@ -17,6 +17,8 @@ class Request(msgspec.Struct, frozen=True):
     version: str
     # Which connection of the listener brought it: equal numbers mean that it was used again.
     connection: int
+    # The virtual host that it is for; "" when its address names none.
+    host: str = ""
 
 
 class Exchange(Protocol):

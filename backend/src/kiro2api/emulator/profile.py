@@ -28,7 +28,7 @@ class Profile(msgspec.Struct, frozen=True):
 
 ALWAYS = (
     *("R2", "R3", "R4", "R5", "R7", "R8", "R9", "R10", "R11", "R12", "R13", "R14", "R15"),
-    *("R18", "R19", "R20", "R21", "R22", "R23", "R24", "R26", "R27"),
+    *("R18", "R19", "R20", "R21", "R22", "R23", "R24", "R26", "R27", "R31", "R32"),
 )
 # R16 alternation, R17 tools for history; R9.required: an ARN in each call.
 STRICT_ONLY = ("R9.required", "R12.assistant", "R16", "R17")
@@ -70,6 +70,10 @@ class Rules:
         if rule not in KNOWN_RULES:
             raise KeyError(rule)
         self._switched[rule] = enabled
+
+    def chosen(self, rule: str) -> bool | None:
+        """Tell how a test has set that check; None when it has not."""
+        return self._switched.get(rule)
 
     def demands(self, rule: str) -> bool:
         """Tell whether the check of that name runs."""

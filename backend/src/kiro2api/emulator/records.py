@@ -1,5 +1,7 @@
 """What the emulated service saw: each request with its secrets taken out, and what was wrong."""
 
+from urllib.parse import parse_qsl
+
 import msgspec
 
 from kiro2api.emulator.exchange import Request
@@ -18,6 +20,8 @@ class Record(msgspec.Struct, kw_only=True):
     operation: str
     method: str
     path: str
+    # The virtual host; "" when the address named none.
+    host: str = ""
     query: dict[str, str]
     headers: dict[str, str]
     body: object
@@ -68,9 +72,12 @@ class Redactor:
     def body(self, request: Request) -> object:
         """Return the body of `request`: as JSON where it is JSON, else as text."""
         value = parse(request.body)
+        of_provider = request.path.startswith(PROVIDER_PATHS)
         if value is None:
-            return request.body.decode("utf-8", "replace")
-        return self._clean(value) if request.path in SIGN_IN_PATHS else value
+            spelled = request.body.decode("utf-8", "replace")
+            # Providers are asked in forms.
+            return self._clean(dict(parse_qsl(spelled))) if of_provider else spelled
+        return self._clean(value) if of_provider or request.path in SIGN_IN_PATHS else value
 
     def _clean(self, value: object) -> object:
         if isinstance(value, dict):
@@ -83,5 +90,13 @@ class Redactor:
         return self.text(value) if isinstance(value, str) else value
 
 
-SIGN_IN_PATHS = frozenset(("/refreshToken", "/token"))
-_SECRET_MEMBERS = frozenset(("refreshToken", "clientSecret", "refresh_token", "client_secret"))
+SIGN_IN_PATHS = frozenset(
+    ("/refreshToken", "/token", "/oauth/token", "/client/register", "/device_authorization")
+)
+PROVIDER_PATHS = "/idp/"
+_SECRET_MEMBERS = frozenset(
+    (
+        *("refreshToken", "clientSecret", "deviceCode", "code", "codeVerifier"),
+        *("refresh_token", "client_secret", "device_code", "code_verifier"),
+    )
+)

@@ -105,7 +105,7 @@ class Emulator:
         port = server.sockets[0].getsockname()[1]
         scheme = "http" if context is None else "https"
         host = f"[{self._options.host}]" if ":" in self._options.host else self._options.host
-        self.url = f"{scheme}://{host}:{port}"
+        self.url = self.world.url = f"{scheme}://{host}:{port}"
         return self
 
     async def __aexit__(self, *failure: object) -> None:

@@ -1,51 +1,55 @@
 """The emulated service itself: which operation a request means, and what it gets."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from kiro2api.emulator import access, checks, control_plane, sign_in
-from kiro2api.emulator.behaviour import Behaviour, Fault, Operation, Paced
+from kiro2api.emulator import (
+    access,
+    browser,
+    checks,
+    code_grants,
+    control_plane,
+    credits,
+    oidc,
+    rates,
+    sign_in,
+)
+from kiro2api.emulator.accounts import Account
+from kiro2api.emulator.behaviour import (
+    EVENT_STREAM,
+    JSON_1_0,
+    SIGN_IN_OPERATIONS,
+    Behaviour,
+    Fault,
+    Operation,
+    Paced,
+)
 from kiro2api.emulator.call import Call, make_call, model_id_of
 from kiro2api.emulator.catalogue import find_model
 from kiro2api.emulator.clock import uuid
 from kiro2api.emulator.errors_table import REFUSALS, Form, Refusal, spell_refusal
 from kiro2api.emulator.exchange import Exchange, Request, reply
 from kiro2api.emulator.generation import Voice, compile_steps, event_frame, text_frame
+from kiro2api.emulator.hosts import Host, HostKind, take_host
 from kiro2api.emulator.model import answer
+from kiro2api.emulator.operations import Meaning, Wire, meaning_of, serves
 from kiro2api.emulator.player import PacedStream, Wheel, finish, play
 from kiro2api.emulator.records import Record
 from kiro2api.emulator.scenarios import SCENARIOS
-from kiro2api.emulator.steps import How, Step, Tail
+from kiro2api.emulator.steps import Event, How, Step, Tail
 from kiro2api.emulator.untyped import members, parse
 from kiro2api.emulator.world import World
 from kiro2api.protocol.wire import json
 
-_JSON_TYPES = ("application/json", "application/x-amz-json-1.0")
-_GENERATE_TARGETS = (
-    "KiroRuntimeService.GenerateAssistantResponse",
-    "AmazonCodeWhispererStreamingService.GenerateAssistantResponse",
-)
-_PATHS: dict[tuple[str, str], Operation] = {
-    ("POST", "/generateAssistantResponse"): Operation.GENERATE,
-    ("POST", "/refreshToken"): Operation.REFRESH,
-    ("POST", "/token"): Operation.REFRESH,
-    ("GET", "/ListAvailableModels"): Operation.MODELS,
-    ("GET", "/List-Available-Models"): Operation.MODELS,
-    ("GET", "/getUsageLimits"): Operation.USAGE,
-    ("GET", "/Get-Usage-Limits"): Operation.USAGE,
-    ("POST", "/ListAvailableProfiles"): Operation.PROFILES,
-    ("POST", "/List-Available-Profiles"): Operation.PROFILES,
-}
-_CONTROL_TARGETS = {
-    f"{prefix}.{name}": operation
-    for prefix in ("KiroControlPlaneBearerService", "AmazonCodeWhispererService")
-    for name, operation in (
-        ("ListAvailableModels", Operation.MODELS),
-        ("GetUsageLimits", Operation.USAGE),
-        ("ListAvailableProfiles", Operation.PROFILES),
-    )
+_JSON_TYPES = ("application/json", JSON_1_0)
+_SIGN_IN: dict[Operation, Callable[[World, Request, Record], sign_in.Answer]] = {
+    Operation.REGISTER: oidc.register,
+    Operation.DEVICE: oidc.authorize_device,
+    Operation.AUTHORIZE: browser.answer_page,
+    Operation.LOGIN: code_grants.trade,
+    Operation.DISCOVER: code_grants.discover,
 }
 # A request refused by one of these is one that the gateway should never have sent.
 _NEVER = frozenset(
@@ -57,19 +61,6 @@ _NEVER = frozenset(
 )
 
 
-def operation_of(request: Request) -> Operation:
-    """Return what `request` asks for; the path decides before the header does."""
-    found = _PATHS.get((request.method, request.path))
-    if found is not None:
-        return found
-    if request.method != "POST" or request.path != "/":
-        return Operation.UNKNOWN
-    target = request.headers.get("x-amz-target", "")
-    if target in _GENERATE_TARGETS:
-        return Operation.GENERATE
-    return _CONTROL_TARGETS.get(target, Operation.UNKNOWN)
-
-
 class Service:
     """Answers every request but those of the control API; one per emulator."""
 
@@ -79,37 +70,99 @@ class Service:
 
     async def answer(self, exchange: Exchange) -> None:
         """Answer one request to its end."""
-        world, request = self._world, exchange.request
-        operation = operation_of(request)
-        record = world.record(request, operation)
-        watch = _Watch(world, exchange, record)
+        world = self._world
+        host, exchange.request = take_host(exchange.request)
+        meaning = meaning_of(exchange.request)
+        record = world.record(exchange.request, meaning.operation)
+        watch = _Watch(world, exchange, record, host, meaning)
         exchange.on_gone(watch.leave)
         traffic = world.traffic
         traffic.enter()
         try:
-            await self._answer(watch, operation)
+            await self._answer(watch)
         finally:
             traffic.leave()
             watch.end()
 
-    async def _answer(self, watch: "_Watch", operation: Operation) -> None:
-        match operation:
-            case Operation.GENERATE:
-                await self._generate(watch)
-            case Operation.REFRESH:
-                await self._refresh(watch)
-            case Operation.UNKNOWN:
-                request = watch.exchange.request
-                said = f"unscripted: {request.method} {request.path}"
-                self._world.violate("R1", said, watch.record)
-                watch.refuse(REFUSALS["unknown_operation"], rule="R1")
-            case _:
-                await self._control(watch, operation)
+    async def _answer(self, watch: "_Watch") -> None:
+        host, meaning, request = watch.host, watch.meaning, watch.exchange.request
+        if not host.exists:
+            # There is no such name: the nearest to that is a connection that breaks.
+            self._world.violate("R1", f"there is no host {host.name}", watch.record)
+            watch.record.rule = "R1"
+            await finish(How.RESET, watch.exchange)
+            return
+        if meaning.operation is Operation.UNKNOWN:
+            said = f"unscripted: {request.method} {request.path}"
+            self._world.violate("R1", said, watch.record)
+            watch.refuse(REFUSALS["unknown_operation"], rule="R1")
+            return
+        settings = self._world.host_settings.get(host.name)
+        generates = meaning.operation is Operation.GENERATE
+        refused = generates and settings is not None and meaning.wire in settings.refuses
+        if refused or not serves(host, request, meaning):
+            watch.refuse(REFUSALS["unknown_operation"], rule="R1")
+        elif generates:
+            await self._generate(watch)
+        elif meaning.operation is Operation.REFRESH:
+            await self._refresh(watch)
+        elif meaning.operation in SIGN_IN_OPERATIONS:
+            await self._sign_in(watch)
+        else:
+            await self._control(watch)
 
     # ------------------------------------------------------------------------------ generation
 
     async def _generate(self, watch: "_Watch") -> None:
-        call = self._admit(watch)
+        account = self._let_in(watch)
+        if account is None:
+            return
+        buckets = self._take_turn(watch, account)
+        if buckets is None:
+            return
+        try:
+            await self._reply(watch, account)
+        finally:
+            for bucket in buckets:
+                self._world.rates.leave(bucket)
+
+    def _let_in(self, watch: "_Watch") -> Account | None:
+        """Return the account whose call this is; else refuse it and return None."""
+        world, request = self._world, watch.exchange.request
+        account = access.sender(world, request)
+        watch.record.account = account.name if account else ""
+        denied = access.deny(world, request)
+        if denied is not None or account is None:
+            refusal = denied.refusal if denied else REFUSALS["bearer_invalid"]
+            if (denied is None or denied.rule in ("R2", "R3")) and watch.is_management:
+                refusal = REFUSALS["invalid_token_400"]
+            watch.refuse(refusal, rule=denied.rule if denied else "R2")
+            return None
+        return account
+
+    def _take_turn(self, watch: "_Watch", account: Account) -> list[str] | None:
+        """Return the buckets in which the call counts; None when it is refused for its rate."""
+        world, host = self._world, watch.host
+        settings = world.host_settings.get(host.name)
+        limits = (
+            (f"{account.name}@{host.name}", account.spec.rate, "user_rate"),
+            (f"@{host.name}", settings.rate if settings else None, "service_rate"),
+        )
+        taken: list[str] = []
+        for bucket, limit, name in limits:
+            if limit is None or not world.rules.demands("R32"):
+                continue
+            wait_s = world.rates.admit(bucket, limit, now=world.clock.now())
+            if wait_s > 0:
+                for earlier in taken:
+                    world.rates.leave(earlier)
+                watch.refuse(rates.with_hint(REFUSALS[name], limit, wait_s), rule="R32")
+                return None
+            taken.append(bucket)
+        return taken
+
+    async def _reply(self, watch: "_Watch", account: Account) -> None:
+        call = self._admit(watch, account)
         if call is None:
             return
         watch.record.account, watch.record.model = call.account.name, call.model_id
@@ -117,7 +170,7 @@ class Service:
             Operation.GENERATE, account=call.account.name, model=call.model_id
         )
         if behaviour is None:
-            await self._stream(watch, answer(call), call, Behaviour())
+            await self._stream(watch, _own_steps(watch, call), call, Behaviour())
         elif not await self._misbehave(watch, behaviour):
             steps = behaviour.steps
             if behaviour.scenario:
@@ -125,26 +178,20 @@ class Service:
             if behaviour.paced is not None:
                 await self._paced(watch, behaviour, behaviour.paced, call)
             else:
-                await self._stream(watch, answer(call) if steps is None else steps, call, behaviour)
+                own = _own_steps(watch, call) if steps is None else steps
+                await self._stream(watch, own, call, behaviour)
 
-    def _admit(self, watch: "_Watch") -> Call | None:
+    def _admit(self, watch: "_Watch", account: Account) -> Call | None:
         """Return the call when the service takes it; else refuse it and return None."""
-        world, request = self._world, watch.exchange.request
-        account = access.sender(world, request)
-        watch.record.account = account.name if account else ""
-        denied = access.deny(world, request)
-        if denied is not None or account is None:
-            watch.refuse(
-                denied.refusal if denied else REFUSALS["bearer_invalid"],
-                rule=denied.rule if denied else "R2",
-            )
-            return None
+        world = self._world
         body = self._body(watch)
         if body is None:
             return None
         model_id = model_id_of(body)
         watch.record.model = model_id
-        denied = access.deny_profile(world, account, body.get("profileArn"))
+        arn = body.get("profileArn")
+        denied = access.deny_region(account, watch.host)
+        denied = denied or access.deny_profile(world, account, arn, watch.host)
         if denied is not None:
             watch.refuse(denied.refusal, rule=denied.rule)
             return None
@@ -152,6 +199,11 @@ class Service:
         call = make_call(body, account, model_id, model or {})
         rejection = checks.first_rejection(call, world.rules)
         if rejection is None:
+            now = world.clock.now()
+            broke = credits.deny_spending(account, now=now) if world.rules.demands("R31") else None
+            if broke is not None:
+                watch.refuse(broke, rule="R31")
+                return None
             return call
         named = world.rules.profile.names_reasons
         watch.refuse(checks.as_refusal(rejection, names_reasons=named), rule=rejection.rule)
@@ -162,8 +214,9 @@ class Service:
     def _body(self, watch: "_Watch") -> dict[str, object] | None:
         world, request = self._world, watch.exchange.request
         content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if world.rules.demands("R7") and content_type not in _JSON_TYPES:
-            said = f"content-type {content_type!r} is not one of the two JSON types"
+        taken = _JSON_TYPES if watch.meaning.wire is Wire.REST else (JSON_1_0,)
+        if world.rules.demands("R7") and content_type not in taken:
+            said = f"content-type {content_type!r} is not {' or '.join(taken)}"
             watch.refuse(_plain(415, "UnsupportedMediaTypeException", said), rule="R7")
             world.violate("R7", said, watch.record)
             return None
@@ -218,13 +271,15 @@ class Service:
         await self._wheel.run(stream)
 
     def _begin(self, watch: "_Watch", call: Call, behaviour: Behaviour) -> None:
+        by_path = watch.meaning.wire is Wire.REST
         headers = {
-            "content-type": behaviour.content_type,
+            "content-type": behaviour.content_type or (EVENT_STREAM if by_path else JSON_1_0),
             "x-amzn-requestid": uuid(self._world.ids.next("")),
-            "x-amzn-codewhisperer-conversation-id": _as_header(call.conversation_id),
-            **behaviour.headers,
         }
-        watch.begin(200, headers, length=None)
+        if by_path:
+            conversation_id = _as_header(call.conversation_id)
+            headers["x-amzn-codewhisperer-conversation-id"] = conversation_id
+        watch.begin(200, {**headers, **behaviour.headers}, length=None)
 
     # ----------------------------------------------------------------------------- other calls
 
@@ -252,22 +307,31 @@ class Service:
         finally:
             account.refreshes_in_flight -= 1
 
-    async def _control(self, watch: "_Watch", operation: Operation) -> None:
-        world, request = self._world, watch.exchange.request
-        account = access.sender(world, request)
-        watch.record.account = account.name if account else ""
-        denied = access.deny(world, request)
-        if denied is not None or account is None:
-            refusal = denied.refusal if denied else REFUSALS["bearer_invalid"]
-            if denied and denied.rule in ("R2", "R3") and watch.form is Form.JSON:
-                refusal = REFUSALS["invalid_token_400"]
-            watch.refuse(refusal, rule=denied.rule if denied else "R2")
+    async def _sign_in(self, watch: "_Watch") -> None:
+        operation, request = watch.meaning.operation, watch.exchange.request
+        behaviour = self._world.queue.take(operation, account="", model="")
+        if behaviour is not None and await self._misbehave(watch, behaviour):
+            return
+        watch.reply(*_SIGN_IN[operation](self._world, request, watch.record))
+
+    async def _control(self, watch: "_Watch") -> None:
+        world, request, operation = self._world, watch.exchange.request, watch.meaning.operation
+        account = self._let_in(watch)
+        if account is None:
             return
         behaviour = world.queue.take(operation, account=account.name, model="")
         if behaviour is not None and await self._misbehave(watch, behaviour):
             return
         asked = {**request.query, **members(parse(request.body or b"{}"))}
-        status, value = control_plane.answer(world, operation, account, asked)
+        denied = None
+        if operation is not Operation.PROFILES:
+            arn = asked.get("profileArn")
+            denied = access.deny_region(account, watch.host)
+            denied = denied or access.deny_listing(account, arn, watch.host)
+        if denied is not None and world.rules.demands("R9"):
+            watch.refuse(denied.refusal, rule=denied.rule)
+            return
+        status, value = control_plane.answer(world, operation, account, asked, watch.host)
         if isinstance(value, Refusal):
             watch.refuse(value, rule="C")
             return
@@ -299,13 +363,28 @@ class Service:
         return False
 
     def _send_error(self, watch: "_Watch", behaviour: Behaviour) -> None:
-        if watch.record.operation == Operation.REFRESH:
+        if watch.meaning.operation in SIGN_IN_OPERATIONS:
             status, headers, body = sign_in.named_refusal(behaviour.error)
         else:
             refusal = REFUSALS[behaviour.error]
             status = refusal.status
             headers, body = spell_refusal(refusal, behaviour.form or watch.form)
         watch.reply(status, {**headers, **behaviour.headers}, body)
+
+
+def _own_steps(watch: "_Watch", call: Call) -> list[Step]:
+    """Return what the scripted model answers, at the account's price, in the form of the call."""
+    steps = list(answer(call))
+    price = call.account.spec.credits_per_call
+    if price is not None:
+        steps = [
+            msgspec.structs.replace(step, credits=price) if isinstance(step, Tail) else step
+            for step in steps
+        ]
+    if watch.meaning.wire is not Wire.REST:
+        said = {"conversationId": call.conversation_id or uuid("")}
+        steps.insert(0, Event(type="initial-response", payload=said))
+    return steps
 
 
 def _as_header(conversation_id: str) -> str:
@@ -321,14 +400,22 @@ def _plain(status: int, exception: str, message: str) -> Refusal:
 class _Watch:
     """One exchange together with its record; lives until the answer has ended."""
 
-    def __init__(self, world: World, exchange: Exchange, record: Record) -> None:
+    def __init__(
+        self, world: World, exchange: Exchange, record: Record, host: Host, meaning: Meaning
+    ) -> None:
         self.exchange = exchange
         self.record = record
+        self.host = host
+        self.meaning = meaning
         self._world = world
         self._sending = world.sending
         self._sending[record.id] = lambda: exchange.sent_bytes
         has_target = exchange.request.path == "/" and "x-amz-target" in exchange.request.headers
         self.form = Form.JSON if has_target else Form.REST
+        # The control plane of today words a bad token in its own way.
+        lists = meaning.operation not in (Operation.GENERATE, *SIGN_IN_OPERATIONS)
+        any_host = host.kind is HostKind.ANY and has_target
+        self.is_management = lists and (host.kind is HostKind.MANAGEMENT or any_host)
 
     def begin(self, status: int, headers: Mapping[str, str], *, length: int | None) -> None:
         self.record.status = status

@@ -9,7 +9,10 @@ from kiro2api.emulator.accounts import Account, AccountKind, AccountSpec
 from kiro2api.emulator.behaviour import Operation, Queue
 from kiro2api.emulator.clock import Clock, Ids
 from kiro2api.emulator.exchange import Request
+from kiro2api.emulator.logins import Logins, Registration
+from kiro2api.emulator.operations import Wire
 from kiro2api.emulator.profile import ProfileName, Rules
+from kiro2api.emulator.rates import RateLimit, Rates
 from kiro2api.emulator.records import Record, Redactor, Violation
 
 
@@ -18,6 +21,15 @@ class AccessToken(msgspec.Struct, frozen=True):
 
     account: Account
     expires_at: float
+
+
+class HostSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How one host differs from what it is by itself; the name "" is calls that name no host."""
+
+    name: str = ""
+    # The spellings of generation that it does not know.
+    refuses: list[Wire] = msgspec.field(default_factory=list)
+    rate: RateLimit | None = None
 
 
 class Traffic:
@@ -54,6 +66,8 @@ class World:
         self._initial = accounts
         self._read_clock = clock
         self.monotonic = monotonic
+        # The address under which the emulator is reached, once it listens.
+        self.url = ""
         self.reset()
 
     def reset(self) -> None:
@@ -68,6 +82,9 @@ class World:
         self.records: list[Record] = []
         self.violations: list[Violation] = []
         self.traffic = Traffic()
+        self.logins = Logins()
+        self.rates = Rates()
+        self.host_settings: dict[str, HostSettings] = {}
         # For each answer that is still being sent: how many bytes of it are out.
         self.sending: dict[int, Callable[[], int]] = {}
         self._gates: dict[str, asyncio.Event] = {}
@@ -85,12 +102,30 @@ class World:
         self.accounts[account.name] = account
         self.redactor.learn(account.refresh_token, f"refresh token 1 of {account.name}")
         self.redactor.learn(account.spec.client_secret, f"client secret of {account.name}")
+        self._register(account)
         if account.spec.access_token:
             lifetime_s = account.spec.access_lifetime_s
             is_key = account.spec.kind is AccountKind.API_KEY
             expires_at = float("inf") if is_key else now + lifetime_s
             self._remember(account, account.spec.access_token, expires_at)
         return account
+
+    def change_account(self, name: str, changes: dict[str, object]) -> Account:
+        """Return the account of that name after members of its definition have changed.
+
+        Raises:
+            KeyError: there is none.
+            msgspec.ValidationError: a member is unknown or of a wrong type.
+        """
+        account = self.accounts[name]
+        account.change(changes, now=self.clock.now())
+        if "registration_lifetime_s" in changes:
+            self._register(account)
+        return account
+
+    def issuer_of(self, name: str) -> str:
+        """Return the address of the identity provider of the account of that name."""
+        return f"{self.url}/idp/{name}"
 
     def issue_access_token(self, account: Account) -> str:
         """Return a new access token of `account`, good for one lifetime."""
@@ -120,6 +155,7 @@ class World:
             operation=operation,
             method=request.method,
             path=request.path,
+            host=request.host,
             query=request.query,
             headers={n: self.redactor.header(n, v) for n, v in request.headers.items()},
             body=self.redactor.body(request),
@@ -145,6 +181,17 @@ class World:
     def gate(self, name: str) -> asyncio.Event:
         """Return the gate of that name; it is shut until a test opens it."""
         return self._gates.setdefault(name, asyncio.Event())
+
+    def _register(self, account: Account) -> None:
+        """Have the client of the account's definition known, from now for its lifetime."""
+        spec = account.spec
+        if spec.client_id and spec.client_secret:
+            self.logins.registrations[spec.client_id] = Registration(
+                client_id=spec.client_id,
+                client_secret=spec.client_secret,
+                expires_at=self.clock.now() + spec.registration_lifetime_s,
+                region=spec.region,
+            )
 
     def _remember(self, account: Account, token: str, expires_at: float) -> None:
         account.access_tokens.append(token)
