@@ -266,7 +266,6 @@ class Run:
         # From here on: the body of an error can fall silent as well.
         transfer.idle_limit_s = gateway.limits.first_event_s
         try:
-            note.status = transfer.status
             if transfer.status != 200:
                 body = await transfer.read_all(MAX_ERROR_BODY_BYTES)
                 raise classify(transfer.status, transfer.headers, body)

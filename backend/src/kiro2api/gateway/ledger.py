@@ -11,13 +11,12 @@ _MAX_MODEL_CHARS = 200
 class AttemptNote:
     """One upstream call: which account, which model id, what came of it."""
 
-    __slots__ = ("account", "cause", "model", "ms", "status")
+    __slots__ = ("account", "cause", "model", "ms")
 
     def __init__(self, account: str) -> None:
         self.account = account
         self.model = ""
         self.cause = ""
-        self.status = 0
         self.ms = 0.0
 
 
@@ -28,7 +27,6 @@ class RequestRecord:
         "attempts",
         "bytes_in",
         "bytes_out",
-        "conversation_key",
         "dialect",
         "first_event_s",
         "group",
@@ -62,7 +60,6 @@ class RequestRecord:
         self.bytes_in = 0
         self.bytes_out = 0
         self.skipped_events = 0
-        self.conversation_key = ""
         self.attempts: list[AttemptNote] = []
 
     def finished(self, finish: Finish) -> None:

@@ -8,12 +8,12 @@ from kiro2api import logs
 from kiro2api.gateway.ports import AccessToken, StoredAccount
 from kiro2api.logs import LogEvent
 from kiro2api.pool.account import Account, Condition, Standing
+from kiro2api.pool.group import DEFAULT_GROUP
 from kiro2api.pool.selection import in_force
 from kiro2api.pool.transitions import Fault, after_fault, after_login_refused, after_success
 from kiro2api.protocol.codewhisperer.endpoints import Endpoints, Route, strategies
 from kiro2api.protocol.codewhisperer.models import UpstreamModel
 
-DEFAULT_GROUP = "default"
 # Verdicts shorter than this are not worth a row.
 KEPT_FROM_S = 30.0
 

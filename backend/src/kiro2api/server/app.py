@@ -9,7 +9,7 @@ from kiro2api.errors import BusyError, Kiro2apiError, RequestError
 from kiro2api.gateway.attempt import Gateway
 from kiro2api.gateway.ledger import RequestRecord
 from kiro2api.gateway.ports import Clock
-from kiro2api.gateway.roster import DEFAULT_GROUP
+from kiro2api.pool.group import DEFAULT_GROUP
 from kiro2api.protocol.anthropic.parse import parse_count
 from kiro2api.protocol.anthropic.render import render_count
 from kiro2api.protocol.chat.answer import ErrorAnswer

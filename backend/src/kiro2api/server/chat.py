@@ -61,7 +61,6 @@ class ChatEndpoint:
             request = dialect.parse(body, exchange.headers)
             record.model = request.model
             record.stream = request.stream
-            record.conversation_key = request.conversation_key
             if exchange.connection is not None:
                 exchange.connection.on_gone(task.cancel)
             if request.stream:
