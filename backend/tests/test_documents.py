@@ -132,7 +132,7 @@ def test_every_event_of_the_log_is_explained_with_its_level() -> None:
 
 def test_every_member_of_the_line_of_a_request_is_explained() -> None:
     record = RequestRecord("req_1", started_s=0.0)
-    record.attempts.append(AttemptNote("first"))
+    record.attempts += [AttemptNote("first"), AttemptNote("second")]
     record.first_event_s, record.stop_reason = 1.0, "end_turn"
     record.usage = Usage(1, 1, credits=0.1)
     record.is_partial, record.skipped_events = True, 1
