@@ -116,14 +116,21 @@ def read_keys(folder: Path, given: str) -> list[str]:
     Raises:
         SetupError: the file is there but cannot be used.
     """
-    path = folder / KEY_FILE
-    keys = [given] if given else []
+    return ([given] if given else []) + read_key_file(folder / KEY_FILE)
+
+
+def read_key_file(path: Path) -> list[str]:
+    """Return the keys in the key file at `path`, newest first; none when there is no such file.
+
+    Raises:
+        SetupError: the file is there but cannot be used.
+    """
     try:
         text = path.read_text("ascii")
         if path.stat().st_mode & 0o077:
             path.chmod(0o600)
     except FileNotFoundError:
-        return keys
+        return []
     except OSError as error:
         raise SetupError(
             f"The secret key {path} cannot be kept private: {error.strerror}."
@@ -133,7 +140,7 @@ def read_keys(folder: Path, given: str) -> list[str]:
     lines = text.split()
     if not lines or not all(_is_file_key(line) for line in lines):
         raise SetupError(f"The secret key {path} is damaged: put it back from a backup.")
-    return keys + lines
+    return lines
 
 
 def make_key_file(folder: Path) -> list[str]:

@@ -19,12 +19,12 @@ from kiro2api.store.engine import (
     writing,
 )
 from kiro2api.store.facts import read_fact, save_fact
+from kiro2api.store.folder_lock import FolderLock, share
 from kiro2api.store.groups import SqlGroups
+from kiro2api.store.inspection import KEY_CHECK, SQLITE_HEADER
 from kiro2api.store.keys import SqlKeys
 from kiro2api.store.schema import CURRENT, Schema, Upgrade, bring_up_to_date
 
-_SQLITE_HEADER = b"SQLite format 3\0"
-_KEY_CHECK = "key_check"
 _ADVICE = "put it back from a backup, or move it away to start anew"
 # Larger files are checked where they are read: reading all of one would hold up the start.
 _MAX_CHECKED_BYTES = 32 * 1024 * 1024
@@ -47,6 +47,7 @@ class Store:
         path: Path,
         ring: KeyRing,
         *,
+        lock: FolderLock,
         upgrade: Upgrade | None,
         new_id: Callable[[], str],
     ) -> None:
@@ -58,10 +59,12 @@ class Store:
         self.groups = SqlGroups(engine)
         self.keys = SqlKeys(engine, new_id=new_id)
         self._engine = engine
+        self._lock = lock
 
     async def close(self) -> None:
         """Close all connections; fine twice."""
         await self._engine.dispose()
+        self._lock.release()
 
 
 async def open_store(
@@ -79,20 +82,36 @@ async def open_store(
     Raises:
         SetupError: one sentence for the operator; nothing was recreated.
     """
-    size_bytes = _prepare_file(path)
-    engine = make_engine(path, busy_timeout_s=busy_timeout_s)
+    lock = _lock(path)
     try:
-        await use_write_ahead_log(path, busy_timeout_s=busy_timeout_s)
-        await _check(engine, size_bytes)
-        upgrade = await bring_up_to_date(engine, path, schema=schema, busy_timeout_s=busy_timeout_s)
-        ring = await _open_key(engine, path, secret_key)
+        size_bytes = _prepare_file(path)
+        engine = make_engine(path, busy_timeout_s=busy_timeout_s)
+        try:
+            await use_write_ahead_log(path, busy_timeout_s=busy_timeout_s)
+            await _check(engine, size_bytes)
+            upgrade = await bring_up_to_date(
+                engine, path, schema=schema, busy_timeout_s=busy_timeout_s
+            )
+            ring = await _open_key(engine, path, secret_key)
+        except BaseException:
+            await engine.dispose()
+            raise
     except StoreError as error:
-        await engine.dispose()
+        lock.release()
         raise _as_setup_error(path, str(error)) from None
     except BaseException:
-        await engine.dispose()
+        lock.release()
         raise
-    return Store(engine, path, ring, upgrade=upgrade, new_id=new_id)
+    return Store(engine, path, ring, lock=lock, upgrade=upgrade, new_id=new_id)
+
+
+def _lock(path: Path) -> FolderLock:
+    """Return the lock that keeps a restore away while the store is open; the folder is made."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SetupError(f"The database {path} cannot be opened: {error.strerror}.") from None
+    return share(path.parent)
 
 
 def _as_setup_error(path: Path, reason: str) -> SetupError:
@@ -102,10 +121,9 @@ def _as_setup_error(path: Path, reason: str) -> SetupError:
 
 
 def _prepare_file(path: Path) -> int:
-    """Make the file and its folder if they are not there; return the size it had before."""
+    """Make the file if it is not there; return the size it had before."""
     key = path.parent / KEY_FILE
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         size_bytes = path.stat().st_size if path.exists() else 0
         if not size_bytes and key.exists():
             raise SetupError(
@@ -117,10 +135,10 @@ def _prepare_file(path: Path) -> int:
         try:
             if os.fstat(descriptor).st_mode & 0o077:
                 os.fchmod(descriptor, 0o600)
-            head = os.read(descriptor, len(_SQLITE_HEADER))
+            head = os.read(descriptor, len(SQLITE_HEADER))
         finally:
             os.close(descriptor)
-        if size_bytes and head != _SQLITE_HEADER:
+        if size_bytes and head != SQLITE_HEADER:
             raise SetupError(f"{path} is damaged or no database: {_ADVICE}.")
         return size_bytes
     except OSError as error:
@@ -144,7 +162,7 @@ async def _open_key(engine: AsyncEngine, path: Path, given: str) -> KeyRing:
     """
     keys = read_keys(path.parent, given)
     async with reading(engine, "the key was not checked") as connection:
-        sealed = await read_fact(connection, _KEY_CHECK)
+        sealed = await read_fact(connection, KEY_CHECK)
     if sealed is None:
         keys = keys or make_key_file(path.parent)
         sealed = await _begin_key_check(engine, KeyRing(keys))
@@ -155,7 +173,7 @@ async def _open_key(engine: AsyncEngine, path: Path, given: str) -> KeyRing:
         )
     ring = KeyRing(keys)
     try:
-        ring.open(sealed, row="facts", column=_KEY_CHECK)
+        ring.open(sealed, row="facts", column=KEY_CHECK)
     except StoreError:
         raise SetupError(
             f"The secrets in {path} were sealed with another key: set the KIRO_SECRET_KEY or put "
@@ -166,8 +184,8 @@ async def _open_key(engine: AsyncEngine, path: Path, given: str) -> KeyRing:
 
 async def _begin_key_check(engine: AsyncEngine, ring: KeyRing) -> bytes:
     async with writing(engine, "the key was not checked") as connection:
-        sealed = await read_fact(connection, _KEY_CHECK)
+        sealed = await read_fact(connection, KEY_CHECK)
         if sealed is None:  # else another program was faster, perhaps with another key
-            sealed = ring.seal(_KEY_CHECK, row="facts", column=_KEY_CHECK)
-            await save_fact(connection, _KEY_CHECK, sealed)
+            sealed = ring.seal(KEY_CHECK, row="facts", column=KEY_CHECK)
+            await save_fact(connection, KEY_CHECK, sealed)
     return sealed

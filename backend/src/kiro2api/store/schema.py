@@ -104,6 +104,8 @@ def back_up(path: Path, target: Path) -> None:
         source, copy = sqlite3.connect(path), sqlite3.connect(target)
         try:
             source.backup(copy)
+            # One file that needs no others beside it.
+            copy.execute("PRAGMA journal_mode = DELETE")
         finally:
             source.close()
             copy.close()
