@@ -30,8 +30,8 @@ _STRENGTH = {
 class Fault(msgspec.Struct, frozen=True):
     """One failure of the upstream, with what it said about time.
 
-    `model` is the upstream model that was asked. `resets_at` is the end of a used-up quota, on the
-    clock of the conditions.
+    `model` is the one that was asked, as the client names it. `resets_at` is the end of a used-up
+    quota, on the clock of the conditions.
     """
 
     kind: FaultKind

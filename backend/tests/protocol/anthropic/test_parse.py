@@ -167,6 +167,7 @@ def test_a_thread_is_refused_in_the_words_that_make_the_sdk_go_on_without(thread
         [said("user", None)],
         [said("user", [])],
         [said("user", " \n\t")],
+        [said("user", "\0\x1b")],
         [said("user", [{"type": "text", "text": " "}])],
         [said("user", ""), said("assistant", " "), said("user", "")],
     ],

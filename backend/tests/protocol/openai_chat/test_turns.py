@@ -299,6 +299,7 @@ def test_a_call_that_became_text_waits_for_no_result() -> None:
         [{"role": "user"}],
         [{"role": "user", "content": []}, {"role": "assistant", "content": None}],
         [{"role": "system", "content": "s"}, {"role": "user", "content": " "}],
+        [{"role": "user", "content": "\0\x1b"}],
         [{"role": "system", "content": ""}],
     ],
 )

@@ -26,6 +26,7 @@ from kiro2api.protocol.anthropic import loose
 from kiro2api.protocol.anthropic.blocks import read_content
 from kiro2api.protocol.anthropic.schema import Body, Message, OutputConfig, OutputFormat, Tool
 from kiro2api.protocol.chat import request as hub
+from kiro2api.protocol.chat.text import is_blank
 from kiro2api.protocol.wire import json as wire
 
 _BILLING = "x-anthropic-billing-header"
@@ -96,7 +97,7 @@ def parse_count(body: bytes, headers: Mapping[str, str]) -> hub.ChatRequest:
 
 
 def _has_content(block: hub.Block) -> bool:
-    return not isinstance(block, hub.Text) or not block.text.isspace()
+    return not isinstance(block, hub.Text) or not is_blank(block.text)
 
 
 # ------------------------------------------------------------------------------------ messages

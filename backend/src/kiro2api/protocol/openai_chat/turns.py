@@ -16,6 +16,7 @@ from kiro2api.protocol.chat.request import (
     ToolUse,
     Turn,
 )
+from kiro2api.protocol.chat.text import is_blank
 from kiro2api.protocol.openai_chat.content import as_text, read_content, text_of
 from kiro2api.protocol.wire import json
 
@@ -151,7 +152,7 @@ class _Folding:
 
 
 def _says_something(block: Block) -> bool:
-    return bool(block.text.strip()) if isinstance(block, Text | Thinking) else True
+    return not isinstance(block, Text | Thinking) or not is_blank(block.text)
 
 
 def _calls(message: Mapping[str, object], path: str) -> list[Mapping[str, object]]:
