@@ -110,7 +110,7 @@ async def _run(
     announce: Callable[[Started], None],
 ) -> None:
     clock, chance = SystemClock(), SystemChance()
-    endpoints = Endpoints(settings.api_endpoint, settings.social_endpoint, settings.oidc_endpoint)
+    endpoints = _endpoints(settings)
     upstream = CurlUpstream(
         UpstreamOptions(
             ca_file=settings.ca_file,
@@ -279,6 +279,15 @@ def _admin_keys(settings: Settings, store: Store) -> ClientKeys:
         digest = store.ring.digest(CLIENT_KEY_PURPOSE, settings.admin_token)
         keys.append(ClientKey("admin", digest))
     return ClientKeys(lambda shown: store.ring.digests(CLIENT_KEY_PURPOSE, shown), keys)
+
+
+def _endpoints(settings: Settings) -> Endpoints:
+    return Endpoints(
+        settings.api_endpoint,
+        settings.social_endpoint,
+        settings.oidc_endpoint,
+        tuple(host.strip() for host in settings.idp_hosts.split(",") if host.strip()),
+    )
 
 
 def _app_options(settings: Settings) -> AppOptions:

@@ -30,6 +30,7 @@ BAD_VALUES = {
     "KIRO_API_ENDPOINT": "host",
     "KIRO_SOCIAL_ENDPOINT": "https://",
     "KIRO_OIDC_ENDPOINT": "https://host/?query",
+    "KIRO_IDP_HOSTS": "https://sso.example.com",
     "KIRO_CONNECT_TIMEOUT": "0",
     "KIRO_FIRST_EVENT_TIMEOUT": "soon",
     "KIRO_IDLE_TIMEOUT": "-1",

@@ -250,6 +250,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             allowed=_URL,
         ),
     ] = ""
+    idp_hosts: Annotated[
+        Annotated[str, msgspec.Meta(pattern=r"^[^\s,/:@]+( *, *[^\s,/:@]+)*$")],
+        _is(
+            "KIRO_IDP_HOSTS",
+            "Hosts of external identity providers to trust beside the well-known ones, separated by "
+            "commas; `*.example.org` covers those below it.",
+            "除常见身份提供商之外，另外信任的外部身份提供商主机，以逗号分隔；`*.example.org` 涵盖其下的主机。",
+            allowed="host names such as sso.example.com or *.example.org, separated by commas",
+        ),
+    ] = ""
     connect_timeout_s: Annotated[
         _Seconds,
         _is(
