@@ -11,14 +11,18 @@ import msgspec
 
 from kiro2api import __version__, logs
 from kiro2api.config import Installation, Settings, anchored, database_path
-from kiro2api.errors import Kiro2apiError, RequestError, SetupError
+from kiro2api.errors import Kiro2apiError, RequestError, SetupError, StoreError
 from kiro2api.gateway.attempt import Gateway, Limits
 from kiro2api.gateway.catalogue import Catalogue, restore_models
+from kiro2api.gateway.control import ControlPlane
 from kiro2api.gateway.intake import Intake
+from kiro2api.gateway.profiles import Profiles
+from kiro2api.gateway.reload import Reload
 from kiro2api.gateway.renewal import Renewal
 from kiro2api.gateway.roster import Roster, make_entry
 from kiro2api.gateway.tasks import TaskOwner
 from kiro2api.gateway.upkeep import Upkeep
+from kiro2api.gateway.usage import UsagePolls
 from kiro2api.logs import LogEvent
 from kiro2api.protocol.codewhisperer.endpoints import Endpoints
 from kiro2api.protocol.codewhisperer.models import ModelMap
@@ -30,11 +34,15 @@ from kiro2api.server.limits import EdgeLimits
 from kiro2api.server.serve import serve
 from kiro2api.server.streams import StreamLimits
 from kiro2api.store.credential_files import load_accounts
+from kiro2api.store.keys import GENERATED
 from kiro2api.store.opening import Store, open_store
 from kiro2api.upstream.client import CurlUpstream
 from kiro2api.upstream.easy import UpstreamOptions
 
 CLIENT_KEY_PURPOSE = "client key"
+USER_PURPOSE = "user of an account"
+# How often the last use of client keys is written down.
+TOUCH_S = 30.0
 # A refresh that is cut off loses the login when the upstream has rotated it already.
 REFRESH_GRACE_S = 5.0
 
@@ -130,10 +138,19 @@ async def _run(
         clock=clock,
         endpoints=endpoints,
         user_agent=settings.user_agent,
+        holder=chance.id(),
     )
+    control = ControlPlane(
+        upstream=upstream,
+        renewal=renewal,
+        endpoints=endpoints,
+        user_agent=settings.user_agent,
+    )
+    profiles = Profiles(control=control, store=store.accounts, clock=clock)
     gateway = Gateway(
         roster=roster,
         renewal=renewal,
+        profiles=profiles,
         upstream=upstream,
         models=ModelMap(read_model_overrides(settings.models, installation)),
         clock=clock,
@@ -148,24 +165,51 @@ async def _run(
     upkeep = Upkeep(
         roster=roster,
         renewal=renewal,
-        catalogue=Catalogue(
-            upstream=upstream,
+        profiles=profiles,
+        catalogue=Catalogue(control=control, store=store.accounts, clock=clock),
+        usage=UsagePolls(
+            control=control,
             store=store.accounts,
-            renewal=renewal,
+            roster=roster,
             clock=clock,
-            endpoints=endpoints,
-            user_agent=settings.user_agent,
+            chance=chance,
+            digest_user=lambda user: store.ring.digest(USER_PURPOSE, user).hex(),
         ),
         store=store.accounts,
         tasks=tasks,
         clock=clock,
         chance=chance,
     )
-    clients, new_key = await _client_keys(settings, store)
+    new_key = await _first_key(settings, store)
+    clients = ClientKeys(
+        lambda shown: store.ring.digests(CLIENT_KEY_PURPOSE, shown),
+        await read_client_keys(settings, store),
+        wall=clock.wall,
+    )
+
+    async def reload_keys() -> None:
+        clients.replace(await read_client_keys(settings, store))
+
+    async def reload_groups() -> None:
+        roster.group_settings = await store.groups.groups()
+
+    async def touch_keys_forever() -> None:
+        while True:
+            await clock.sleep(TOUCH_S)
+            await _touch_keys(clients, store)
+
+    reload = Reload(
+        roster=roster,
+        store=store.accounts,
+        clock=clock,
+        endpoints=endpoints,
+        others=(reload_keys, reload_groups),
+    )
+    await reload.look()
     app = DataPlane(
         gateway,
         clients,
-        _admin_keys(settings, store),
+        _admin_keys(settings, store, clock),
         options=_app_options(settings),
         new_id=chance.id,
         log_request=lambda fields: logs.write(LogEvent.REQUEST_FINISHED, **fields),
@@ -176,6 +220,8 @@ async def _run(
         url = f"http://{_printable(host)}:{port}"
         tasks.start(upkeep.run_forever())
         tasks.start(app.streams.sweep_forever())
+        tasks.start(reload.run_forever())
+        tasks.start(touch_keys_forever())
         logs.write(LogEvent.SERVER_STARTED, address=url, database=str(store.path))
         announce(Started(url, new_key, store.path))
 
@@ -207,6 +253,7 @@ async def _run(
         await tasks.close()
         await refreshes.close(grace_s=REFRESH_GRACE_S)
         await upkeep.save_verdicts()
+        await _touch_keys(clients, store)
         await upstream.close()
         logs.write(LogEvent.SERVER_STOPPED)
 
@@ -241,18 +288,45 @@ async def _sync_accounts(settings: Settings, installation: Installation, store: 
     )
 
 
-async def _client_keys(settings: Settings, store: Store) -> tuple[ClientKeys, str]:
-    """Return the keys that open the data plane, and the one that was made just now ("" if none)."""
-    new_key = ""
+async def _first_key(settings: Settings, store: Store) -> str:
+    """Return the client key that was made just now, on the first start; "" when none was."""
+    if settings.client_token or await store.keys.generated_key_digest() is not None:
+        return ""
+    return await make_client_key(store)
+
+
+async def read_client_keys(settings: Settings, store: Store) -> list[ClientKey]:
+    """Return the keys that open the data plane: those of the store, and `KIRO_CLIENT_TOKEN`.
+
+    While that is set, the key that was made on the first start opens nothing.
+    """
+    keys = [
+        ClientKey(
+            key.name,
+            key.digest,
+            enabled=key.enabled and not (settings.client_token and key.id == GENERATED),
+            groups=key.groups,
+            models=tuple(model.lower() for model in key.models),
+            expires_at=key.expires_at,
+        )
+        for key in await store.keys.keys()
+    ]
     if settings.client_token:
-        digest: bytes | None = store.ring.digest(CLIENT_KEY_PURPOSE, settings.client_token)
-    else:
-        digest = await store.keys.generated_key_digest()
-    if digest is None:
-        new_key = await make_client_key(store)
-        digest = store.ring.digest(CLIENT_KEY_PURPOSE, new_key)
-    keys = [ClientKey("default", digest)]
-    return ClientKeys(lambda shown: store.ring.digests(CLIENT_KEY_PURPOSE, shown), keys), new_key
+        digest = store.ring.digest(CLIENT_KEY_PURPOSE, settings.client_token)
+        keys.append(ClientKey(GENERATED, digest))
+    return keys
+
+
+async def _touch_keys(clients: ClientKeys, store: Store) -> None:
+    """Note when keys were used last; a note that fails is not worth a request."""
+    used = clients.take_used()
+    if not used:
+        return
+    try:
+        ids = {key.name: key.id for key in await store.keys.keys()}
+        await store.keys.touch({ids[name]: at for name, at in used.items() if name in ids})
+    except StoreError as error:
+        logs.write(LogEvent.STORE_WRITE_FAILED, what="last use of keys", reason=str(error))
 
 
 async def make_client_key(store: Store) -> str:
@@ -273,12 +347,14 @@ async def reset_client_key(settings: Settings, installation: Installation) -> st
         await store.close()
 
 
-def _admin_keys(settings: Settings, store: Store) -> ClientKeys:
+def _admin_keys(settings: Settings, store: Store, clock: SystemClock) -> ClientKeys:
     keys = []
     if settings.admin_token:
         digest = store.ring.digest(CLIENT_KEY_PURPOSE, settings.admin_token)
         keys.append(ClientKey("admin", digest))
-    return ClientKeys(lambda shown: store.ring.digests(CLIENT_KEY_PURPOSE, shown), keys)
+    return ClientKeys(
+        lambda shown: store.ring.digests(CLIENT_KEY_PURPOSE, shown), keys, wall=clock.wall
+    )
 
 
 def _endpoints(settings: Settings) -> Endpoints:

@@ -14,8 +14,10 @@ from kiro2api.errors import (
 )
 from kiro2api.gateway.attempt import Gateway, Limits
 from kiro2api.gateway.calendar import quota_reset
+from kiro2api.gateway.control import ControlPlane
 from kiro2api.gateway.ledger import RequestRecord
 from kiro2api.gateway.outcome import answer_for
+from kiro2api.gateway.profiles import Profiles
 from kiro2api.gateway.renewal import Renewal
 from kiro2api.gateway.roster import Roster, make_entry
 from kiro2api.gateway.tasks import TaskOwner
@@ -86,10 +88,18 @@ class Scene:
             clock=self.clock,
             endpoints=Endpoints(),
             user_agent="kiro2api/test",
+            holder="this process",
+        )
+        control = ControlPlane(
+            upstream=self.upstream,
+            renewal=self.renewal,
+            endpoints=Endpoints(),
+            user_agent="kiro2api/test",
         )
         self.gateway = Gateway(
             roster=self.roster,
             renewal=self.renewal,
+            profiles=Profiles(control=control, store=self.store, clock=self.clock),
             upstream=self.upstream,
             models=ModelMap(),
             clock=self.clock,

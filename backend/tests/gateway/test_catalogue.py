@@ -6,6 +6,7 @@ import pytest
 
 from kiro2api.errors import UpstreamError
 from kiro2api.gateway.catalogue import MAX_PAGES, Catalogue, restore_models
+from kiro2api.gateway.control import ControlPlane
 from kiro2api.gateway.renewal import Renewal
 from kiro2api.gateway.roster import Roster, make_entry
 from kiro2api.gateway.tasks import TaskOwner
@@ -36,15 +37,15 @@ class Scene:
             clock=self.clock,
             endpoints=Endpoints(),
             user_agent="kiro2api/test",
+            holder="this process",
         )
-        self.catalogue = Catalogue(
+        control = ControlPlane(
             upstream=self.upstream,
-            store=self.store,
             renewal=renewal,
-            clock=self.clock,
             endpoints=Endpoints(),
             user_agent="kiro2api/test",
         )
+        self.catalogue = Catalogue(control=control, store=self.store, clock=self.clock)
 
     def _answer(self, call: HttpCall) -> FakeTransfer:
         return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]

@@ -11,7 +11,7 @@ from kiro2api.gateway.ports import AccessToken
 from kiro2api.gateway.renewal import Renewal, Unsaved
 from kiro2api.gateway.roster import Entry, Roster, make_entry
 from kiro2api.gateway.tasks import TaskOwner
-from kiro2api.pool.account import Standing
+from kiro2api.pool.account import Condition, Standing
 from kiro2api.protocol.codewhisperer.credential import AuthKind, Credential
 from kiro2api.protocol.codewhisperer.endpoints import Endpoints
 from kiro2api.protocol.wire.http import HttpCall
@@ -50,6 +50,7 @@ class Scene:
             clock=self.clock,
             endpoints=Endpoints(),
             user_agent="kiro2api/test",
+            holder="this process",
         )
 
     def token(self) -> str:
@@ -236,3 +237,69 @@ def test_the_loser_of_a_race_uses_what_the_winner_has_saved() -> None:
 
 def test_no_secret_of_a_rotation_that_waits_is_in_its_repr() -> None:
     assert repr(Unsaved(3, "secret", AccessToken("secret", 1.0), "arn")) == "Unsaved(3)"
+
+
+def test_the_lease_is_given_back_after_the_refresh() -> None:
+    scene = Scene()
+
+    scene.token()
+
+    assert scene.store.leases == {}
+
+
+def test_while_another_process_holds_the_lease_its_refresh_is_waited_for_and_adopted() -> None:
+    scene = Scene()
+    scene.store.leases["a"] = ("another process", scene.clock.wall() + 10.0)
+    looks = []
+    prolong = scene.store.acquire_lease
+
+    async def acquire(account_id: str, *, holder: str, now: float, for_s: float) -> bool:
+        looks.append(now)
+        if len(looks) == 3:
+            row = scene.store.rows["a"]
+            fresh = AccessToken("theirs", scene.clock.wall() + 3600)
+            scene.store.rows["a"] = msgspec.structs.replace(row, access_token=fresh, version=2)
+        return await prolong(account_id, holder=holder, now=now, for_s=for_s)
+
+    scene.store.acquire_lease = acquire  # type: ignore[method-assign] # to act in between
+
+    assert (scene.token(), scene.upstream.calls) == ("theirs", [])
+
+
+def test_the_lease_of_a_process_that_died_ends_by_itself() -> None:
+    scene = Scene()
+    scene.store.leases["a"] = ("a dead process", scene.clock.wall() + 10.0)
+
+    assert scene.token() == "for refresh-a"
+    assert sum(scene.clock.slept) >= 10.0
+
+
+def test_an_account_that_works_again_is_put_back() -> None:
+    scene = Scene()
+    scene.entry.apply(Condition(standing=Standing.NEEDS_LOGIN))
+
+    scene.token()
+
+    assert scene.standing is Standing.READY
+
+
+def test_a_followed_credential_is_read_anew_before_each_refresh() -> None:
+    scene = Scene()
+    scene.entry.source = "follow:/home/someone/data.sqlite3"
+    asked = []
+
+    async def follow(path: str, known: Credential) -> Credential:
+        asked.append(path)
+        return Credential(AuthKind.SOCIAL, "from the other program")
+
+    scene.renewal._follow = follow
+
+    assert scene.token() == "for from the other program"
+    assert asked == ["/home/someone/data.sqlite3"]
+
+
+def test_a_key_is_its_own_bearer_and_never_refreshed() -> None:
+    scene = Scene()
+    scene.entry.credential = Credential(AuthKind.API_KEY, api_key="ksk_something")
+
+    assert (scene.token(), scene.upstream.calls) == ("ksk_something", [])

@@ -1,9 +1,10 @@
 """The accounts in memory."""
 
 import msgspec
+import pytest
 
 from kiro2api.errors import FaultKind
-from kiro2api.gateway.ports import StoredAccount
+from kiro2api.gateway.ports import GroupSettings, StoredAccount
 from kiro2api.gateway.roster import (
     Entry,
     Roster,
@@ -17,7 +18,10 @@ from kiro2api.pool.account import Condition, ModelRefusal, Standing
 from kiro2api.pool.transitions import Fault
 from kiro2api.protocol.codewhisperer.endpoints import Endpoints
 from kiro2api.protocol.codewhisperer.models import UpstreamModel
+from kiro2api.protocol.codewhisperer.quota import Quota, write_quota
 from tests.support.fakes import stored_account
+
+ARN = "arn:aws:codewhisperer:us-east-1:111122223333:profile/ABCDEFGHIJKL"
 
 
 def entry_of(stored: StoredAccount, *, offset_s: float = 0.0) -> Entry:
@@ -50,12 +54,78 @@ def test_a_kept_verdict_goes_on_after_a_restart_on_the_new_clock() -> None:
     assert (entry.account.condition.since, entry.account.condition.until) == (40.0, 100.0)
 
 
-def test_a_verdict_that_only_a_person_ends_is_over_when_a_person_starts_the_program() -> None:
-    dead = Condition(standing=Standing.NEEDS_LOGIN, reason="dead")
+@pytest.mark.parametrize(
+    "standing", [Standing.NEEDS_LOGIN, Standing.SUSPENDED, Standing.NOT_ENTITLED]
+)
+def test_a_verdict_that_only_a_person_ends_outlives_a_restart(standing: Standing) -> None:
+    verdict = Condition(standing=standing, reason="why", since=7.0)
 
-    entry = entry_of(stored_account(condition=dead))
+    entry = entry_of(stored_account(condition=verdict), offset_s=3.0)
 
-    assert entry.account.condition.standing is Standing.READY
+    kept = entry.account.condition
+    assert (kept.standing, kept.reason, kept.since, kept.until) == (standing, "why", 10.0, None)
+
+
+def test_the_refusal_of_a_model_is_worth_a_row() -> None:
+    roster = Roster([entry_of(stored_account())])
+    fault = Fault(FaultKind.MODEL_UNAVAILABLE, model="m", reason="no")
+
+    roster.record_fault(roster.entry("a"), fault, now=0.0, jitter=0.0)
+
+    assert roster.changed == {"a"}
+
+
+def test_the_way_that_worked_last_is_the_first_one_after_a_restart() -> None:
+    first = entry_of(stored_account()).route.key
+    entry = entry_of(stored_account(route="placeholder/rest"))
+
+    assert (first, entry.route.key) == ("none/rest", "placeholder/rest")
+
+
+def test_a_way_that_is_not_there_any_more_is_forgotten() -> None:
+    assert entry_of(stored_account(route="own/rest")).route.key == "none/rest"
+
+
+def test_a_profile_that_is_found_is_named_from_then_on() -> None:
+    entry = entry_of(stored_account())
+
+    entry.use_profile(ARN)
+
+    assert (entry.route.profile_arn, entry.route.key) == (ARN, "own/rest")
+
+
+def test_the_kept_quota_is_what_the_pool_chooses_by() -> None:
+    quota = Quota(used=10.0, limit=50.0, remaining=40.0, resets_at=None)
+
+    entry = entry_of(stored_account(quota=write_quota(quota), quota_fetched_at=5.0))
+
+    assert (entry.account.credits, entry.quota_fetched_at) == (40.0, 5.0)
+
+
+def test_the_cap_of_a_group_is_that_of_its_accounts_that_have_none() -> None:
+    roster = Roster([entry_of(stored_account("a")), entry_of(stored_account("b", soft_cap=9))])
+    roster.group_settings = {"default": GroupSettings(soft_cap=3)}
+
+    assert [account.soft_cap for account in roster.accounts("default")] == [3, 9]
+
+
+def test_an_account_that_leaves_the_pool_is_not_chosen_any_more() -> None:
+    roster = Roster([entry_of(stored_account("a"))])
+
+    roster.drop("a")
+
+    assert (roster.accounts("default"), roster.find("a")) == ([], None)
+
+
+def test_proof_that_a_verdict_is_over_puts_the_account_back() -> None:
+    roster = Roster([entry_of(stored_account())])
+    roster.record_login_refused(roster.entry("a"), "dead", now=0.0)
+    roster.changed.clear()
+
+    roster.record_recovery(roster.entry("a"), now=1.0)
+
+    assert roster.entry("a").account.condition.standing is Standing.READY
+    assert roster.changed == {"a"}
 
 
 def test_a_pause_after_an_expired_cooldown_is_a_pause() -> None:

@@ -8,11 +8,14 @@ import pytest
 from kiro2api import logs
 from kiro2api.errors import FaultKind
 from kiro2api.gateway.catalogue import Catalogue
+from kiro2api.gateway.control import ControlPlane
 from kiro2api.gateway.ports import AccessToken
+from kiro2api.gateway.profiles import Profiles
 from kiro2api.gateway.renewal import AHEAD_S, Renewal
 from kiro2api.gateway.roster import Roster, make_entry
 from kiro2api.gateway.tasks import TaskOwner
 from kiro2api.gateway.upkeep import FIRST_RETRY_S, Upkeep
+from kiro2api.gateway.usage import UsagePolls
 from kiro2api.pool.account import Condition, Standing
 from kiro2api.pool.transitions import Fault
 from kiro2api.protocol.codewhisperer.endpoints import Endpoints
@@ -27,8 +30,12 @@ from tests.support.fakes import (
     stored_account,
 )
 
+USAGE = {"usageBreakdownList": [{"resourceType": "CREDIT", "currentUsage": 1, "usageLimit": 50}]}
+
 
 def healthy(call: HttpCall) -> FakeTransfer:
+    if "getUsageLimits" in call.url:
+        return FakeTransfer(200, encode(USAGE))
     if "ListAvailableModels" in call.url:
         return FakeTransfer(200, encode({"models": [{"modelId": "m"}]}))
     return FakeTransfer(200, encode({"accessToken": "new", "refreshToken": "r", "expiresIn": 3600}))
@@ -49,18 +56,35 @@ class Scene:
         self.tasks = TaskOwner(lambda error: None)
         self.log = io.StringIO()
         logs.configure("debug", "json", stream=self.log)
-        outside = {
-            "upstream": self.upstream,
-            "store": self.store,
-            "clock": self.clock,
-            "endpoints": Endpoints(),
-            "user_agent": "kiro2api/test",
-        }
-        renewal = Renewal(roster=self.roster, tasks=self.tasks, **outside)  # type: ignore[arg-type]
+        renewal = Renewal(
+            upstream=self.upstream,
+            store=self.store,
+            roster=self.roster,
+            tasks=self.tasks,
+            clock=self.clock,
+            endpoints=Endpoints(),
+            user_agent="kiro2api/test",
+            holder="this process",
+        )
+        control = ControlPlane(
+            upstream=self.upstream,
+            renewal=renewal,
+            endpoints=Endpoints(),
+            user_agent="kiro2api/test",
+        )
         self.upkeep = Upkeep(
             roster=self.roster,
             renewal=renewal,
-            catalogue=Catalogue(renewal=renewal, **outside),  # type: ignore[arg-type]
+            profiles=Profiles(control=control, store=self.store, clock=self.clock),
+            catalogue=Catalogue(control=control, store=self.store, clock=self.clock),
+            usage=UsagePolls(
+                control=control,
+                store=self.store,
+                roster=self.roster,
+                clock=self.clock,
+                chance=FakeChance(),
+                digest_user=lambda user: f"digest of {user}",
+            ),
             store=self.store,
             tasks=self.tasks,
             clock=self.clock,
@@ -94,7 +118,41 @@ def test_the_list_of_models_is_fetched_at_the_start_and_kept() -> None:
 
     first, second = scene.round(), scene.round()
 
-    assert (first, second, scene.entry.listed) == (["ListAvailabl"], [], {"m"})
+    assert (first, second, scene.entry.listed) == (
+        ["ListAvailabl", "getUsageLimi"],
+        [],
+        {"m"},
+    )
+
+
+def test_what_is_left_is_asked_for_and_kept_with_its_age() -> None:
+    scene = Scene()
+
+    scene.round()
+
+    assert scene.entry.account.credits == 49.0
+    assert scene.store.rows["a"].quota_fetched_at == scene.clock.wall()
+
+
+def test_a_refused_question_about_usage_is_not_held_against_the_account() -> None:
+    scene = Scene()
+    refusal = encode({"message": "User is not authorized to make this call."})
+    scene.upstream._answer = lambda call: (
+        FakeTransfer(403, refusal) if "getUsageLimits" in call.url else healthy(call)
+    )
+
+    scene.round()
+
+    assert scene.entry.account.condition == Condition()
+
+
+def test_a_way_that_has_served_is_remembered() -> None:
+    scene = Scene()
+    scene.entry.proven_route = "placeholder/rest"
+
+    scene.round()
+
+    assert scene.store.rows["a"].route == "placeholder/rest"
 
 
 def test_a_disabled_account_is_left_alone() -> None:

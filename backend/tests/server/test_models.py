@@ -7,6 +7,7 @@ import pytest
 
 from kiro2api.pool.account import Condition, ModelRefusal
 from kiro2api.protocol.codewhisperer.models import UpstreamModel
+from kiro2api.server.keys import ClientKey
 from kiro2api.server.models import public_models
 from tests.support.asgi import Caller, Plane
 from tests.support.fakes import stored_account
@@ -69,4 +70,14 @@ def test_a_model_that_every_account_was_refused_is_not_offered() -> None:
     until = plane.clock.monotonic() + 60
     entry.apply(msgspec.structs.replace(Condition(), models={NAME: ModelRefusal(until, "no")}))
 
-    assert NAME not in [id for id, _, _ in public_models(plane.gateway, "default")]
+    assert NAME not in [
+        id for id, _, _ in public_models(plane.gateway, "default", ClientKey("k", b""))
+    ]
+
+
+def test_a_key_is_offered_only_the_models_that_it_may_use() -> None:
+    holder = ClientKey("k", b"", models=("claude-haiku-4-5",))
+
+    offered = public_models(Plane().gateway, "default", holder)
+
+    assert [model_id for model_id, _, _ in offered] == ["claude-haiku-4-5"]

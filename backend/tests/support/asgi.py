@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from kiro2api.gateway.attempt import Gateway, Limits
+from kiro2api.gateway.control import ControlPlane
+from kiro2api.gateway.profiles import Profiles
 from kiro2api.gateway.renewal import Renewal
 from kiro2api.gateway.roster import Roster, make_entry
 from kiro2api.gateway.tasks import TaskOwner
@@ -136,18 +138,27 @@ class Plane:
         self.roster = Roster(
             make_entry(row, endpoints=Endpoints(), wall_to_monotonic_s=0.0) for row in accounts
         )
+        store = FakeStore(*accounts)
         renewal = Renewal(
             upstream=self.upstream,
-            store=FakeStore(*accounts),
+            store=store,
             roster=self.roster,
             tasks=TaskOwner(lambda error: None),
             clock=self.clock,
+            endpoints=Endpoints(),
+            user_agent="kiro2api/test",
+            holder="this process",
+        )
+        control = ControlPlane(
+            upstream=self.upstream,
+            renewal=renewal,
             endpoints=Endpoints(),
             user_agent="kiro2api/test",
         )
         self.gateway = Gateway(
             roster=self.roster,
             renewal=renewal,
+            profiles=Profiles(control=control, store=store, clock=self.clock),
             upstream=self.upstream,
             models=ModelMap(),
             clock=self.clock,
@@ -194,4 +205,6 @@ def ask(method: str, path: str, body: Any = None, *, key: str = KEY, **headers: 
 
 
 def keys(holder: str, key: str) -> ClientKeys:
-    return ClientKeys(lambda shown: [shown.encode()], [ClientKey(holder, key.encode())])
+    return ClientKeys(
+        lambda shown: [shown.encode()], [ClientKey(holder, key.encode())], wall=lambda: 0.0
+    )

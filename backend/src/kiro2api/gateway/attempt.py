@@ -19,6 +19,7 @@ from kiro2api.gateway.conversation import conversation_id
 from kiro2api.gateway.ledger import AttemptNote, RequestRecord
 from kiro2api.gateway.outcome import STATUSES, as_upstream_error, fault_text, too_long_text
 from kiro2api.gateway.ports import Chance, Clock, ReplySink, Transfer, Upstream
+from kiro2api.gateway.profiles import Profiles
 from kiro2api.gateway.relay import relay
 from kiro2api.gateway.renewal import Renewal
 from kiro2api.gateway.retry import Next, RetryBudget, RetryPlan
@@ -26,6 +27,7 @@ from kiro2api.gateway.roster import Entry, Roster
 from kiro2api.logs import LogEvent
 from kiro2api.pool.backoff import retry_delay_s
 from kiro2api.pool.selection import Chosen, Need, NoneLeft, Wait, choose
+from kiro2api.pool.strategy import Turn, strategy_named
 from kiro2api.pool.transitions import Fault
 from kiro2api.protocol.chat.events import Failure, Finish
 from kiro2api.protocol.chat.request import ChatRequest
@@ -55,6 +57,7 @@ class Gateway:
         *,
         roster: Roster,
         renewal: Renewal,
+        profiles: Profiles,
         upstream: Upstream,
         models: ModelMap,
         clock: Clock,
@@ -64,6 +67,8 @@ class Gateway:
     ) -> None:
         self.roster = roster
         self.renewal = renewal
+        self.profiles = profiles
+        self.turns = Turn()
         self.upstream = upstream
         self.models = models
         self.clock = clock
@@ -140,6 +145,7 @@ class Run:
         )
         self._continuation_id = gateway.chance.uuid()
         self._invocation_id = gateway.chance.uuid()
+        self._turn = gateway.turns.take(group)
         self._token = ""
         self._window_tokens = 0
         self._last: Exception | None = None
@@ -181,6 +187,8 @@ class Run:
             tried=frozenset(self._plan.tried),
             trials_under_way=frozenset(roster.trials),
             key=self._request.conversation_key,
+            strategy=strategy_named(roster.settings(self._group).strategy),
+            turn=self._turn,
         )
         return choose(roster.accounts(self._group), need, now=now)
 
@@ -249,6 +257,8 @@ class Run:
         self._window_tokens = gateway.models.window_tokens(model_id, entry.models or ())
         try:
             self._token = await gateway.renewal.fresh_token(entry)
+            if gateway.profiles.is_due(entry):
+                await gateway.profiles.ensure(entry)
         except (UpstreamError, StoreError) as error:
             note.cause = "no_token"
             raise _NoToken(error) from None
@@ -272,6 +282,7 @@ class Run:
             await self._relay(transfer, built)
         finally:
             transfer.cancel()
+        entry.proven_route = entry.route.key
         gateway.roster.record_success(
             entry, model=self._request.model, now=gateway.clock.monotonic()
         )

@@ -2,38 +2,24 @@
 
 from kiro2api import logs
 from kiro2api.errors import UpstreamError
-from kiro2api.gateway.ports import AccountStore, Clock, Upstream
-from kiro2api.gateway.renewal import Renewal
+from kiro2api.gateway.control import ControlPlane
+from kiro2api.gateway.ports import AccountStore, Clock
 from kiro2api.gateway.roster import Entry
 from kiro2api.logs import LogEvent
-from kiro2api.protocol.codewhisperer.endpoints import Endpoints, models_call
-from kiro2api.protocol.codewhisperer.fault import classify
+from kiro2api.protocol.codewhisperer.endpoints import models_call
 from kiro2api.protocol.codewhisperer.models import UpstreamModel, read_models, write_models
 
 MAX_AGE_S = 3600.0
-CALL_LIMIT_S = 30.0
 MAX_PAGES = 20
 
 
 class Catalogue:
     """Fetches lists of models; one for the whole program."""
 
-    def __init__(
-        self,
-        *,
-        upstream: Upstream,
-        store: AccountStore,
-        renewal: Renewal,
-        clock: Clock,
-        endpoints: Endpoints,
-        user_agent: str,
-    ) -> None:
-        self._upstream = upstream
+    def __init__(self, *, control: ControlPlane, store: AccountStore, clock: Clock) -> None:
+        self._control = control
         self._store = store
-        self._renewal = renewal
         self._clock = clock
-        self._endpoints = endpoints
-        self._user_agent = user_agent
 
     def is_due(self, entry: Entry) -> bool:
         """Tell whether the list is unknown or older than an hour."""
@@ -61,20 +47,18 @@ class Catalogue:
         )
 
     async def _page(self, entry: Entry, next_token: str) -> bytes:
-        token = await self._renewal.fresh_token(entry)
-        call = models_call(
-            kind=entry.credential.kind,
-            token=token,
-            profile_arn=entry.profile_arn,
-            region=entry.credential.region,
-            endpoints=self._endpoints,
-            user_agent=self._user_agent,
-            next_token=next_token,
+        return await self._control.ask(
+            entry,
+            lambda token: models_call(
+                kind=entry.credential.kind,
+                token=token,
+                profile_arn=entry.profile_arn,
+                region=entry.credential.region,
+                endpoints=self._control.endpoints,
+                user_agent=self._control.user_agent,
+                next_token=next_token,
+            ),
         )
-        answer = await self._upstream.fetch(call, total_s=CALL_LIMIT_S)
-        if answer.status != 200:
-            raise classify(answer.status, answer.headers, answer.body)
-        return answer.body
 
 
 def restore_models(stored: bytes) -> tuple[UpstreamModel, ...] | None:

@@ -1,6 +1,7 @@
 """Access tokens that are always fresh: one refresh per account at a time, saved before first use."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
@@ -10,8 +11,10 @@ from kiro2api.gateway.ports import AccessToken, AccountStore, Clock, Upstream
 from kiro2api.gateway.roster import Entry, Roster
 from kiro2api.gateway.tasks import TaskOwner
 from kiro2api.logs import LogEvent
+from kiro2api.pool.account import Standing
 from kiro2api.pool.transitions import Fault
 from kiro2api.protocol.codewhisperer.auth import Refreshed, read_refresh, refresh_call
+from kiro2api.protocol.codewhisperer.credential import Credential
 from kiro2api.protocol.codewhisperer.endpoints import Endpoints
 
 # A token this close to its end is not sent any more: the request could outlive it on the way.
@@ -23,6 +26,16 @@ CALL_LIMIT_S = 30.0
 RETRY_DELAYS_S = (0.1, 0.3)
 # ... and keeps the account out no longer than this.
 TRANSIENT_OUT_S = 1.0
+# A process that was killed in a refresh keeps the others from theirs for no longer than this.
+LEASE_S = 10.0
+PROLONG_S = 3.0
+# How often a process looks whether the one that holds the lease is done.
+LOOK_S = 0.1
+
+
+FOLLOW = "follow:"
+Follow = Callable[[str, Credential], Awaitable[Credential | None]]
+"""Gives the credential that a file of another program holds now, by path and by the known one."""
 
 
 class Unsaved(msgspec.Struct, frozen=True):
@@ -41,7 +54,14 @@ class Unsaved(msgspec.Struct, frozen=True):
 class Renewal:
     """Hands out access tokens and refreshes them; one for the whole program.
 
-    The background, an expired token, and a rejected one all come through `renew`.
+    The background, an expired token, a rejected one and the command line all come through `renew`.
+    Across processes a lease in the store makes it one refresh at a time, and the version of the
+    credential keeps a holder that slept through its lease from overwriting the next one's.
+    `holder` names this process; `follow` re-reads the credential of an account that lives in
+    another program's files.
+
+    If the process is killed after the upstream has rotated a token and before it is saved, that
+    token is lost: the next refresh is refused, and the account says that it needs a login.
     """
 
     def __init__(
@@ -54,7 +74,11 @@ class Renewal:
         clock: Clock,
         endpoints: Endpoints,
         user_agent: str,
+        holder: str,
+        follow: Follow | None = None,
     ) -> None:
+        self._holder = holder
+        self._follow = follow
         self._upstream = upstream
         self._store = store
         self._roster = roster
@@ -116,26 +140,70 @@ class Renewal:
         except UpstreamError as error:
             self._record(entry, error)
             raise
+        self._welcome_back(entry)
         return token
 
     async def _refresh(self, entry: Entry, rejected: str) -> AccessToken:
         if (token := await self._saved_now(entry, rejected)) is not None:
             return token
+        while True:
+            if (token := await self._adopted(entry, rejected)) is not None:
+                return token
+            now = self._clock.wall()
+            if await self._store.acquire_lease(
+                entry.id, holder=self._holder, now=now, for_s=LEASE_S
+            ):
+                break
+            await self._clock.sleep(LOOK_S)
+        prolonging = self._tasks.start(self._prolong(entry.id))
+        try:
+            return await self._refresh_alone(entry, rejected)
+        finally:
+            prolonging.cancel()
+            await self._release(entry.id)
+
+    async def _prolong(self, account_id: str) -> None:
+        while True:
+            # By real time, as the lease runs out, whatever the clock of the program says.
+            await asyncio.sleep(PROLONG_S)
+            now = self._clock.wall()
+            await self._store.acquire_lease(account_id, holder=self._holder, now=now, for_s=LEASE_S)
+
+    async def _release(self, account_id: str) -> None:
+        try:
+            await self._store.release_lease(account_id, self._holder)
+        except StoreError as error:
+            # It ends by itself; whoever waits for it waits a little longer.
+            logs.write(LogEvent.STORE_WRITE_FAILED, what="a lease", reason=str(error))
+
+    async def _refresh_alone(self, entry: Entry, rejected: str) -> AccessToken:
+        # Whoever had the lease before us may have refreshed while we waited for it.
         if (token := await self._adopted(entry, rejected)) is not None:
             return token
         await self._store.prove_writable()
+        await self._followed(entry)
         try:
             refreshed = await self._call(entry)
         except UpstreamError as error:
             if error.kind is not FaultKind.TOKEN_REJECTED:
                 raise
             # Somebody else may have rotated the credential since we read it.
-            if not await self._reread(entry):
+            if not (await self._reread(entry) or await self._followed(entry)):
                 raise
             if (token := await self._adopted(entry, rejected)) is not None:
                 return token
             refreshed = await self._call(entry)
         return await self._save(entry, self._rotation(entry, refreshed))
+
+    async def _followed(self, entry: Entry) -> bool:
+        """Adopt the credential as the program that owns it has it now; tell whether it is new."""
+        if self._follow is None or not entry.source.startswith(FOLLOW):
+            return False
+        credential = await self._follow(entry.source.removeprefix(FOLLOW), entry.credential)
+        if credential is None or credential == entry.credential:
+            return False
+        entry.credential = credential
+        return True
 
     async def _adopted(self, entry: Entry, rejected: str) -> AccessToken | None:
         """Return a good token that the store has and we had not; None when there is none."""
@@ -217,6 +285,11 @@ class Renewal:
         if entry.token is None:
             raise UpstreamError(FaultKind.OVERLOADED, "another process holds the refresh; retry")
         return entry.token
+
+    def _welcome_back(self, entry: Entry) -> None:
+        """Put an account back whose login was refused before, and works now."""
+        if entry.account.condition.standing is Standing.NEEDS_LOGIN:
+            self._roster.record_recovery(entry, now=self._clock.monotonic())
 
     def _record(self, entry: Entry, error: UpstreamError) -> None:
         now = self._clock.monotonic()

@@ -5,17 +5,25 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from kiro2api import logs
-from kiro2api.gateway.ports import AccessToken, StoredAccount
+from kiro2api.gateway.ports import AccessToken, GroupSettings, StoredAccount
 from kiro2api.logs import LogEvent
 from kiro2api.pool.account import Account, Condition, Standing
 from kiro2api.pool.group import DEFAULT_GROUP
 from kiro2api.pool.selection import in_force
-from kiro2api.pool.transitions import Fault, after_fault, after_login_refused, after_success
+from kiro2api.pool.transitions import (
+    Fault,
+    after_fault,
+    after_login_refused,
+    after_recovery,
+    after_success,
+)
 from kiro2api.protocol.codewhisperer.endpoints import Endpoints, Route, strategies
 from kiro2api.protocol.codewhisperer.models import UpstreamModel
+from kiro2api.protocol.codewhisperer.quota import Quota, restore_quota
 
 # Verdicts shorter than this are not worth a row.
 KEPT_FROM_S = 30.0
+_DEFAULT_SETTINGS = GroupSettings()
 
 
 class Entry:
@@ -27,24 +35,53 @@ class Entry:
     def __init__(self, stored: StoredAccount, account: Account, endpoints: Endpoints) -> None:
         self.account = account
         self._endpoints = endpoints
+        self.routes: tuple[Route, ...] = ()
         self.route_index = 0
         self.models = None
         self.models_fetched_at = stored.models_fetched_at
+        self.user_id = stored.user_id
+        self.source = stored.source
+        # The condition as the store has it, in wall time: another one there is somebody else's.
+        self.kept = stored.condition
+        self.quota: Quota | None = None
+        self.quota_fetched_at = 0.0
+        # The way that has served a request, and the way that the store remembers as such.
+        self.proven_route = self.kept_route = stored.route
         self.adopt(stored)
+        quota = restore_quota(stored.quota)
+        if quota is not None:
+            self.know_quota(quota, fetched_at=stored.quota_fetched_at)
 
     def adopt(self, stored: StoredAccount) -> None:
         """Take over the credential and the token as the store has them now."""
         self.credential = stored.credential
         self.version = stored.version
         self.token: AccessToken | None = stored.access_token
-        self.profile_arn = stored.profile_arn
-        self.routes: tuple[Route, ...] = strategies(
-            profile_arn=self.profile_arn,
+        self.use_profile(stored.profile_arn)
+
+    def use_profile(self, profile_arn: str) -> None:
+        """Work under `profile_arn` from now on ("" for none)."""
+        self.profile_arn = profile_arn
+        routes = strategies(
+            profile_arn=profile_arn,
             kind=self.credential.kind,
             region=self.credential.region,
             endpoints=self._endpoints,
         )
-        self.route_index = min(self.route_index, len(self.routes) - 1)
+        if routes != self.routes:
+            self.routes = routes
+            self._take_route(self.proven_route)
+
+    def _take_route(self, key: str) -> None:
+        """Go the way that `key` names; the likeliest one when there is no such way now."""
+        keys = [route.key for route in self.routes]
+        self.route_index = keys.index(key) if key in keys else 0
+
+    def know_quota(self, quota: Quota, *, fetched_at: float) -> None:
+        """Keep what is left of the account's credits."""
+        self.quota = quota
+        self.quota_fetched_at = fetched_at
+        self.account = msgspec.structs.replace(self.account, credits=quota.remaining)
 
     @property
     def id(self) -> str:
@@ -55,14 +92,6 @@ class Entry:
     def route(self) -> Route:
         """Where its calls go at present."""
         return self.routes[self.route_index]
-
-    def next_route(self) -> bool:
-        """Go on to the next strategy; False, and back to the first one, when there is none."""
-        self.route_index += 1
-        if self.route_index < len(self.routes):
-            return True
-        self.route_index = 0
-        return False
 
     @property
     def models(self) -> tuple[UpstreamModel, ...] | None:
@@ -89,6 +118,7 @@ class Roster:
 
     def __init__(self, entries: Iterable[Entry]) -> None:
         self._entries: dict[str, Entry] = {entry.id: entry for entry in entries}
+        self.group_settings: Mapping[str, GroupSettings] = {}
         self.trials: set[str] = set()
         self.changed: set[str] = set()
 
@@ -104,9 +134,33 @@ class Roster:
         """
         return self._entries[account_id]
 
+    def put(self, entry: Entry) -> None:
+        """Take `entry` into the pool."""
+        self._entries[entry.id] = entry
+
+    def drop(self, account_id: str) -> None:
+        """Let the account leave the pool; requests that run on it go on."""
+        self._entries.pop(account_id, None)
+        self.changed.discard(account_id)
+
+    def find(self, account_id: str) -> Entry | None:
+        """Return the account `account_id`; None when it is not in the pool any more."""
+        return self._entries.get(account_id)
+
     def accounts(self, group: str) -> list[Account]:
         """Return what the pool may choose from for `group`."""
-        return [e.account for e in self._entries.values() if e.account.group == group]
+        cap = self.settings(group).soft_cap
+        members = [e.account for e in self._entries.values() if e.account.group == group]
+        if not cap:
+            return members
+        return [
+            account if account.soft_cap else msgspec.structs.replace(account, soft_cap=cap)
+            for account in members
+        ]
+
+    def settings(self, group: str) -> GroupSettings:
+        """Return how `group` chooses."""
+        return self.group_settings.get(group, _DEFAULT_SETTINGS)
 
     def groups(self) -> frozenset[str]:
         """Return the names of all groups; `default` always exists."""
@@ -129,6 +183,15 @@ class Roster:
             condition, standing=Standing.COOLING, reason=reason, since=now, until=now + for_s
         )
         self._move(entry, paused, now)
+
+    def record_recovery(self, entry: Entry, *, now: float) -> None:
+        """Put the account back: there is proof that what kept it out is over."""
+        self._move(entry, after_recovery(entry.account.condition, now=now), now)
+
+    def record_reset(self, entry: Entry, until: float, *, now: float) -> None:
+        """Let a drained account return when the upstream says that its quota renews."""
+        condition = msgspec.structs.replace(entry.account.condition, until=until)
+        self._move(entry, condition, now)
 
     def record_success(self, entry: Entry, *, model: str, now: float) -> None:
         """Clear what a success clears."""
@@ -153,7 +216,9 @@ class Roster:
 
 
 def is_kept(condition: Condition, now: float) -> bool:
-    """Tell whether `condition` must survive a restart."""
+    """Tell whether `condition` must survive a restart: its standing, or the refusal of a model."""
+    if any(refusal.until - now > KEPT_FROM_S for refusal in condition.models.values()):
+        return True
     if condition.standing is Standing.READY:
         return False
     return condition.until is None or condition.until - now > KEPT_FROM_S
@@ -176,13 +241,9 @@ def shifted(condition: Condition, by_s: float) -> Condition:
 
 
 def make_entry(stored: StoredAccount, *, endpoints: Endpoints, wall_to_monotonic_s: float) -> Entry:
-    """Return the account `stored` for the roster; its kept verdict goes on until its time.
-
-    A verdict that only a person ends has ended: a person has started the program again, and one
-    call tells whether the cause is gone.
-    """
+    """Return the account `stored` for the roster; its kept verdict goes on until its time."""
     condition = Condition()
-    if stored.condition is not None and stored.condition.until is not None:
+    if stored.condition is not None:
         condition = shifted(stored.condition, wall_to_monotonic_s)
     account = Account(
         id=stored.id,
@@ -191,6 +252,7 @@ def make_entry(stored: StoredAccount, *, endpoints: Endpoints, wall_to_monotonic
         position=stored.position,
         enabled=stored.enabled,
         condition=condition,
+        soft_cap=stored.soft_cap,
     )
     return Entry(stored, account, endpoints)
 

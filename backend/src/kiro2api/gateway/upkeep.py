@@ -1,4 +1,4 @@
-"""The background: tokens refreshed ahead of time, lists of models fetched, verdicts saved."""
+"""The background: tokens refreshed ahead, profiles, models and usage fetched, verdicts saved."""
 
 import asyncio
 
@@ -6,9 +6,11 @@ from kiro2api import logs
 from kiro2api.errors import StoreError, TransferError, UpstreamError
 from kiro2api.gateway.catalogue import Catalogue
 from kiro2api.gateway.ports import AccountStore, Chance, Clock
+from kiro2api.gateway.profiles import Profiles
 from kiro2api.gateway.renewal import AHEAD_S, Renewal
 from kiro2api.gateway.roster import Entry, Roster, shifted
 from kiro2api.gateway.tasks import TaskOwner
+from kiro2api.gateway.usage import UsagePolls
 from kiro2api.logs import LogEvent
 from kiro2api.pool.account import Standing
 from kiro2api.pool.selection import in_force
@@ -31,7 +33,9 @@ class Upkeep:
         *,
         roster: Roster,
         renewal: Renewal,
+        profiles: Profiles,
         catalogue: Catalogue,
+        usage: UsagePolls,
         store: AccountStore,
         tasks: TaskOwner,
         clock: Clock,
@@ -39,7 +43,9 @@ class Upkeep:
     ) -> None:
         self._roster = roster
         self._renewal = renewal
+        self._profiles = profiles
         self._catalogue = catalogue
+        self._usage = usage
         self._store = store
         self._tasks = tasks
         self._clock = clock
@@ -67,16 +73,30 @@ class Upkeep:
                 self._tasks.start(self._care(entry))
 
     async def save_verdicts(self) -> None:
-        """Write the verdicts that must survive a restart; those that fail are tried next round."""
+        """Write what must survive a restart; what fails is tried next round."""
         offset_s = self._clock.wall() - self._clock.monotonic()
         for account_id in tuple(self._roster.changed):
             self._roster.changed.discard(account_id)
-            condition = self._roster.entry(account_id).account.condition
+            entry = self._roster.find(account_id)
+            if entry is None:
+                continue
+            kept = shifted(entry.account.condition, offset_s)
             try:
-                await self._store.save_condition(account_id, shifted(condition, offset_s))
+                await self._store.save_condition(account_id, kept)
+                entry.kept = kept
             except StoreError as error:
                 self._roster.changed.add(account_id)
                 logs.write(LogEvent.STORE_WRITE_FAILED, what="a verdict", reason=str(error))
+        await self._save_routes()
+
+    async def _save_routes(self) -> None:
+        for entry in self._roster.entries():
+            if entry.proven_route != entry.kept_route:
+                try:
+                    await self._store.save_route(entry.id, entry.proven_route)
+                    entry.kept_route = entry.proven_route
+                except StoreError as error:
+                    logs.write(LogEvent.STORE_WRITE_FAILED, what="a route", reason=str(error))
 
     def _is_cared_for(self, entry: Entry, now: float) -> bool:
         condition = entry.account.condition
@@ -85,7 +105,12 @@ class Upkeep:
         )
 
     def _is_due(self, entry: Entry) -> bool:
-        return self._renewal.is_due(entry, ahead_s=AHEAD_S) or self._catalogue.is_due(entry)
+        return (
+            self._renewal.is_due(entry, ahead_s=AHEAD_S)
+            or self._profiles.is_due(entry)
+            or self._catalogue.is_due(entry)
+            or self._usage.is_due(entry)
+        )
 
     async def _care(self, entry: Entry) -> None:
         step = LogEvent.ACCESS_TOKEN_REFRESH_FAILED
@@ -93,6 +118,7 @@ class Upkeep:
             async with self._slots:
                 if self._renewal.is_due(entry, ahead_s=AHEAD_S):
                     await self._renewal.renew(entry)
+                await self._profiles.ensure(entry)
                 step = LogEvent.MODELS_FETCH_FAILED
                 if self._catalogue.is_due(entry):
                     await self._catalogue.fetch(entry)
@@ -100,8 +126,20 @@ class Upkeep:
         except (UpstreamError, TransferError, StoreError) as error:
             self._postpone(entry)
             logs.write(step, account=entry.account.name, reason=str(error))
+        else:
+            await self._poll_usage(entry)
         finally:
             self._busy.discard(entry.id)
+
+    async def _poll_usage(self, entry: Entry) -> None:
+        """Ask what is left; a failure costs nothing but the knowledge."""
+        if not self._usage.is_due(entry):
+            return
+        try:
+            async with self._slots:
+                await self._usage.poll(entry)
+        except (UpstreamError, TransferError, StoreError) as error:
+            logs.write(LogEvent.USAGE_POLL_FAILED, account=entry.account.name, reason=str(error))
 
     def _postpone(self, entry: Entry) -> None:
         failures = self._failures.get(entry.id, 0) + 1

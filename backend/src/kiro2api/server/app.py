@@ -21,7 +21,7 @@ from kiro2api.server.chat import BUSY_RETRY_S, ChatEndpoint
 from kiro2api.server.errors import UNAUTHORIZED, send_error
 from kiro2api.server.exchange import ClientGoneError, Exchange, Receive, Scope, Send
 from kiro2api.server.health import send_health, send_readiness
-from kiro2api.server.keys import ClientKeys
+from kiro2api.server.keys import ClientKey, ClientKeys
 from kiro2api.server.models import send_model, send_models
 from kiro2api.server.routes import METHODS, OPEN, Endpoint, Route, looks_anthropic, parse_path
 from kiro2api.server.streams import OpenStreams, StreamLimits
@@ -112,7 +112,7 @@ class DataPlane:
         if holder is None:
             await send_error(exchange, dialect, UNAUTHORIZED, record)
             return
-        record.key = holder
+        record.key = holder.id
         record.dialect = dialect.name
         if route is None:
             raise RequestError(
@@ -124,6 +124,12 @@ class DataPlane:
             await self._refuse_method(exchange, dialect, route, record)
             return
         record.group = route.group or DEFAULT_GROUP
+        if route.endpoint is not Endpoint.ACCOUNTS and not holder.opens_group(record.group):
+            raise RequestError(
+                f"This client key does not open group {record.group!r}.",
+                status=403,
+                code="group_not_allowed",
+            )
         if route.group and route.group not in self.gateway.roster.groups():
             raise RequestError(
                 f"There is no group {route.group!r}. Groups come from the `group` member of the "
@@ -131,7 +137,7 @@ class DataPlane:
                 status=404,
                 code="unknown_group",
             )
-        await self._serve_api(exchange, route, dialect, record)
+        await self._serve_api(exchange, route, dialect, record, holder)
 
     async def _serve_open(self, exchange: Exchange, endpoint: Endpoint) -> None:
         if exchange.method not in METHODS[endpoint]:
@@ -145,24 +151,29 @@ class DataPlane:
             await exchange.answer(200, encode(name))
 
     async def _serve_api(
-        self, exchange: Exchange, route: Route, dialect: Dialect, record: RequestRecord
+        self,
+        exchange: Exchange,
+        route: Route,
+        dialect: Dialect,
+        record: RequestRecord,
+        holder: ClientKey,
     ) -> None:
         match route.endpoint:
             case Endpoint.MESSAGES | Endpoint.CHAT_COMPLETIONS:
-                await self._serve_chat(exchange, dialect, record)
+                await self._serve_chat(exchange, dialect, record, holder)
             case Endpoint.COUNT_TOKENS:
                 body = await exchange.body(self._options.max_body_bytes)
                 request = parse_count(body, exchange.headers)
                 await exchange.answer(200, render_count(estimate(request)))
             case Endpoint.MODELS:
-                await send_models(exchange, self.gateway, record.group)
+                await send_models(exchange, self.gateway, record.group, holder)
             case Endpoint.MODEL:
-                await send_model(exchange, self.gateway, record.group, route.model)
+                await send_model(exchange, self.gateway, record.group, holder, route.model)
             case _:
-                await send_accounts(exchange, self.gateway.roster, self._clock)
+                await send_accounts(exchange, self.gateway.roster, self._clock, holder)
 
     async def _serve_chat(
-        self, exchange: Exchange, dialect: Dialect, record: RequestRecord
+        self, exchange: Exchange, dialect: Dialect, record: RequestRecord, holder: ClientKey
     ) -> None:
         if self.draining or self.in_flight >= self._options.max_streams:
             record.failed("stopping" if self.draining else "busy")
@@ -170,7 +181,7 @@ class DataPlane:
             raise BusyError(f"The gateway {why}; retry.", retry_after_s=BUSY_RETRY_S)
         self.in_flight += 1
         try:
-            await self._chat.serve(exchange, dialect, record.group, record)
+            await self._chat.serve(exchange, dialect, record.group, record, holder)
         finally:
             self.in_flight -= 1
 
@@ -184,7 +195,7 @@ class DataPlane:
         allow = (b"allow", allowed.encode())
         await send_error(exchange, dialect, answer, record, headers=(allow,))
 
-    def _holder(self, exchange: Exchange, route: Route | None) -> str | None:
+    def _holder(self, exchange: Exchange, route: Route | None) -> ClientKey | None:
         holder = self._clients.holder(exchange.headers)
         if holder is None and route is not None and route.endpoint is Endpoint.ACCOUNTS:
             return self._admins.holder(exchange.headers)

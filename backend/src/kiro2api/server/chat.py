@@ -14,6 +14,7 @@ from kiro2api.protocol.chat.request import ChatRequest
 from kiro2api.protocol.dialect import Dialect
 from kiro2api.protocol.tokens import estimate
 from kiro2api.server.exchange import Exchange
+from kiro2api.server.keys import ClientKey, require_model
 from kiro2api.server.streams import FoldSink, OpenStreams, StreamSink
 
 # What a client that met a busy gateway is told to wait.
@@ -50,7 +51,12 @@ class ChatEndpoint:
             task.cancel()
 
     async def serve(
-        self, exchange: Exchange, dialect: Dialect, group: str, record: RequestRecord
+        self,
+        exchange: Exchange,
+        dialect: Dialect,
+        group: str,
+        record: RequestRecord,
+        holder: ClientKey,
     ) -> None:
         """Answer one chat request, well or with an error in the caller's dialect."""
         task = asyncio.current_task()
@@ -61,6 +67,7 @@ class ChatEndpoint:
             request = dialect.parse(body, exchange.headers)
             record.model = request.model
             record.stream = request.stream
+            require_model(holder, request.model)
             if exchange.connection is not None:
                 exchange.connection.on_gone(task.cancel)
             if request.stream:
