@@ -96,6 +96,12 @@ def test_the_smallest_request_has_what_the_upstream_wants_and_no_more() -> None:
     }
 
 
+def test_the_agent_mode_is_in_the_body_where_no_header_can_carry_it() -> None:
+    plan = BuildPlan(model_id="auto", conversation_id="c", agent_mode="vibe")
+
+    assert body(request(user("hello")), plan)["agentMode"] == "vibe"
+
+
 def test_the_plan_gives_the_profile_and_the_ids() -> None:
     plan = BuildPlan(
         model_id="auto",
