@@ -42,7 +42,7 @@ def messages_of(body: bytes) -> list[Json]:
 
 
 def _of_envelope(envelope: Json) -> Iterator[str]:
-    if extra := envelope.keys() - {"conversationState", "profileArn"}:
+    if extra := envelope.keys() - {"conversationState", "profileArn", "agentMode"}:
         yield f"unknown members {extra}"
     state = envelope["conversationState"]
     known = {"conversationId", "currentMessage", "chatTriggerType", "history"}
