@@ -133,15 +133,18 @@ async def memory_per_idle_stream_kib(
     return held / streams / 1024
 
 
-async def start_ms(emulator: Emulator, variant: Variant, folder: Path) -> float:
-    """Return the time from the start of a gateway, its database there, to its first whole answer."""
+async def start_ms(emulator: Emulator, variant: Variant, folder: Path) -> tuple[float, float]:
+    """Return the time from the start of a gateway to its first whole answer, and the CPU's share.
+
+    Its database is in `folder`.
+    """
     started = time.perf_counter()
     program = start_gateway(emulator, folder, version="auto")
     try:
         crowd = await msgspec.structs.replace(variant, program=program).crowd("answer", size=1)
         await crowd.ask(1)
-        took = time.perf_counter() - started
+        took, spent = time.perf_counter() - started, program.cpu_ns()
         crowd.close()
     finally:
         program.stop()
-    return took * 1000
+    return took * 1000, spent / 1e6
