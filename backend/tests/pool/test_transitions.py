@@ -225,12 +225,18 @@ def test_the_memory_of_refused_models_is_bounded() -> None:
 def test_soft_faults_rest_an_account_from_the_second_in_a_row(kind: FaultKind) -> None:
     first = moved(kind)
     second = moved(kind, condition=first)
-    third = moved(kind, condition=second)
+    third = moved(kind, condition=second, now=NOW + 5)
 
     assert first.soft_until == 0.0
     assert second.soft_until == NOW + 5
-    assert third.soft_until == NOW + 10
+    assert third.soft_until == NOW + 5 + 10
     assert third.standing is Standing.READY
+
+
+def test_many_soft_faults_of_one_moment_rest_an_account_no_longer_than_two() -> None:
+    two = moved(FaultKind.NETWORK, condition=moved(FaultKind.NETWORK))
+
+    assert moved(FaultKind.BROKEN_STREAM, condition=two, now=NOW + 1) is two
 
 
 def test_a_success_forgives_strikes_and_the_models_refusal() -> None:

@@ -32,8 +32,9 @@ class Condition(msgspec.Struct, frozen=True):
     """What has happened to an account and how long it lasts.
 
     `until` is when a standing ends by itself, None when only a person ends it. `strikes` counts
-    the rate limits in a row, `soft_strikes` the host-shaped faults in a row. `soft_until` is a short
-    cooling that never removes the last usable account. All times are of one clock, in seconds.
+    the rate limits in a row, `soft_strikes` the host-shaped faults in a row; what happens within a
+    rest counts no more. `soft_until` is a short cooling that never removes the last usable account.
+    All times are of one clock, in seconds.
     """
 
     standing: Standing = Standing.READY

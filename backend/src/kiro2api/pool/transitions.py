@@ -145,6 +145,9 @@ def _refuse_model(condition: Condition, fault: Fault, now: float, _jitter: float
 
 
 def _rest_softly(condition: Condition, _fault: Fault, now: float, _jitter: float) -> Condition:
+    if condition.soft_until > now:
+        # One blip of a host breaks all streams that are open: they are one incident.
+        return condition
     soft_strikes = condition.soft_strikes + 1
     rest_s = soft_cooldown_s(soft_strikes)
     return msgspec.structs.replace(
