@@ -113,6 +113,32 @@ def test_a_token_with_time_left_is_left_alone() -> None:
     assert "refreshToken" not in Scene(expires_in_s=AHEAD_S + 60).round()
 
 
+def test_a_token_of_a_short_life_is_not_refreshed_without_end() -> None:
+    scene = Scene(expires_in_s=-1)
+    short = encode({"accessToken": "new", "refreshToken": "r", "expiresIn": 120})
+    scene.upstream._answer = lambda call: (
+        FakeTransfer(200, short) if "refreshToken" in call.url else healthy(call)
+    )
+
+    rounds = ["refreshToken" in scene.round(), "refreshToken" in scene.round()]
+    scene.clock.advance(61)
+    rounds.append("refreshToken" in scene.round())
+
+    assert rounds == [True, False, True]
+
+
+def test_a_list_of_models_that_stays_away_does_not_hold_up_the_refresh() -> None:
+    scene = Scene(expires_in_s=AHEAD_S + 120)
+    scene.upstream._answer = lambda call: (
+        FakeTransfer(500) if "ListAvailableModels" in call.url else healthy(call)
+    )
+    scene.upkeep._failures["a"] = 20
+    scene.round()
+    scene.clock.advance(121)
+
+    assert "refreshToken" in scene.round()
+
+
 def test_the_list_of_models_is_fetched_at_the_start_and_kept() -> None:
     scene = Scene()
 
@@ -191,6 +217,28 @@ def test_a_verdict_worth_keeping_is_saved_in_wall_time() -> None:
     until = scene.store.conditions["a"].until
     assert until is not None
     assert until == pytest.approx(scene.clock.wall() + 600.0)
+
+
+def test_a_verdict_whose_saving_is_cut_is_saved_at_the_end() -> None:
+    scene = Scene()
+    scene.roster.record_login_refused(scene.entry, "dead", now=scene.clock.monotonic())
+
+    async def cut_off() -> None:
+        save = scene.store.save_condition
+        scene.store.save_condition = never  # type: ignore[method-assign]
+        task = asyncio.create_task(scene.upkeep.save_verdicts())
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        scene.store.save_condition = save  # type: ignore[method-assign]
+        await scene.upkeep.save_verdicts()
+
+    async def never(account_id: str, condition: Condition) -> None:
+        await asyncio.Event().wait()
+
+    asyncio.run(cut_off())
+
+    assert scene.store.conditions["a"].standing is Standing.NEEDS_LOGIN
 
 
 def test_a_verdict_that_could_not_be_saved_is_saved_in_the_next_round() -> None:

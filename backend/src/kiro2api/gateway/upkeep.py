@@ -76,17 +76,21 @@ class Upkeep:
         """Write what must survive a restart; what fails is tried next round."""
         offset_s = self._clock.wall() - self._clock.monotonic()
         for account_id in tuple(self._roster.changed):
-            self._roster.changed.discard(account_id)
             entry = self._roster.find(account_id)
             if entry is None:
+                self._roster.changed.discard(account_id)
                 continue
-            kept = shifted(entry.account.condition, offset_s)
+            condition = entry.account.condition
+            kept = shifted(condition, offset_s)
             try:
                 await self._store.save_condition(account_id, kept)
-                entry.kept = kept
             except StoreError as error:
-                self._roster.changed.add(account_id)
                 logs.write(LogEvent.STORE_WRITE_FAILED, what="a verdict", reason=str(error))
+                continue
+            entry.kept = kept
+            # Only now: the end of the program may cut this round, and its last one saves the rest.
+            if entry.account.condition is condition:
+                self._roster.changed.discard(account_id)
         await self._save_routes()
 
     async def _save_routes(self) -> None:
@@ -117,19 +121,27 @@ class Upkeep:
         try:
             async with self._slots:
                 if self._renewal.is_due(entry, ahead_s=AHEAD_S):
-                    await self._renewal.renew(entry)
+                    await self._renew(entry)
                 await self._profiles.ensure(entry)
                 step = LogEvent.MODELS_FETCH_FAILED
                 if self._catalogue.is_due(entry):
                     await self._catalogue.fetch(entry)
             self._failures.pop(entry.id, None)
         except (UpstreamError, TransferError, StoreError) as error:
-            self._postpone(entry)
+            self._postpone(entry, step)
             logs.write(step, account=entry.account.name, reason=str(error))
         else:
             await self._poll_usage(entry)
         finally:
             self._busy.discard(entry.id)
+
+    async def _renew(self, entry: Entry) -> None:
+        token = await self._renewal.renew(entry)
+        left_s = token.expires_at - self._clock.wall()
+        if left_s < AHEAD_S:
+            # A token of a short life would be due again at once: half of it may pass first.
+            pause_s = max(left_s / 2, FIRST_RETRY_S)
+            self._not_before[entry.id] = self._clock.monotonic() + pause_s
 
     async def _poll_usage(self, entry: Entry) -> None:
         """Ask what is left; a failure costs nothing but the knowledge."""
@@ -141,9 +153,13 @@ class Upkeep:
         except (UpstreamError, TransferError, StoreError) as error:
             logs.write(LogEvent.USAGE_POLL_FAILED, account=entry.account.name, reason=str(error))
 
-    def _postpone(self, entry: Entry) -> None:
+    def _postpone(self, entry: Entry, step: LogEvent) -> None:
         failures = self._failures.get(entry.id, 0) + 1
         self._failures[entry.id] = failures
         delay_s = min(FIRST_RETRY_S * 2 ** min(failures - 1, 10), MAX_RETRY_S)
         jittered_s = delay_s * (0.75 + 0.5 * self._chance.fraction())
+        if step is not LogEvent.ACCESS_TOKEN_REFRESH_FAILED and entry.token is not None:
+            # What else fails must not hold up the next refresh.
+            left_s = entry.token.expires_at - AHEAD_S - self._clock.wall()
+            jittered_s = min(jittered_s, max(left_s, FIRST_RETRY_S))
         self._not_before[entry.id] = self._clock.monotonic() + jittered_s
