@@ -19,6 +19,7 @@ from tests.support.stores import (
     imported,
     limit,
     locked,
+    new_database,
     opened,
     refresh_tokens,
     rotate,
@@ -34,8 +35,8 @@ ARN = "arn:aws:codewhisperer:us-east-1:123456789012:profile/A"
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Return the place of a database that is not there yet."""
-    return tmp_path / "k.db"
+    """Return an empty database."""
+    return new_database(tmp_path / "k.db")
 
 
 def test_a_removed_account_is_gone_for_whoever_asks_for_it(path: Path) -> None:

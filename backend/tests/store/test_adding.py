@@ -8,7 +8,16 @@ import pytest
 from kiro2api.gateway.ports import AccessToken, Added, NewAccount, Outcome, StoredAccount
 from kiro2api.pool.account import Condition, Standing
 from kiro2api.protocol.codewhisperer.credential import AuthKind, Credential
-from tests.support.stores import idc, imported, rotated, social, start, stored, with_store
+from tests.support.stores import (
+    idc,
+    imported,
+    new_database,
+    rotated,
+    social,
+    start,
+    stored,
+    with_store,
+)
 
 NEEDS_LOGIN = Condition(Standing.NEEDS_LOGIN, reason="refused", since=1.0)
 DRAINED = Condition(Standing.DRAINED, reason="month used up", since=1.0, until=9e9)
@@ -28,8 +37,8 @@ EVERYTHING = Credential(
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Return the place of a database that is not there yet."""
-    return tmp_path / "k.db"
+    """Return an empty database."""
+    return new_database(tmp_path / "k.db")
 
 
 def add(path: Path, new: NewAccount) -> Added:
@@ -282,7 +291,8 @@ def test_the_user_of_a_removed_account_is_not_noted(path: Path) -> None:
     assert account.user_id == ""
 
 
-def test_a_user_is_recognised_after_the_secret_key_has_changed(path: Path) -> None:
+def test_a_user_is_recognised_after_the_secret_key_has_changed(tmp_path: Path) -> None:
+    path = tmp_path / "with a key file.db"
     with_store(path, lambda s: s.accounts.sync_configured([social("one")]), secret_key="")
     with_store(path, lambda s: s.accounts.set_user_id("a1", "user-1"), secret_key="")
 

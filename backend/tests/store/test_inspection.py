@@ -11,13 +11,13 @@ from kiro2api.store.inspection import Inspection, inspect
 from kiro2api.store.opening import Store
 from kiro2api.store.schema import CURRENT
 from tests.support.old_database import make_old_database
-from tests.support.stores import SECRET_KEY, idc, rotated, social, start, with_store
+from tests.support.stores import SECRET_KEY, idc, new_database, rotated, social, start, with_store
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """Return a database with two accounts, one of them with an access token."""
-    path = tmp_path / "k.db"
+    path = new_database(tmp_path / "k.db")
     start(path, social("one"), idc("two", index=1))
     rotated(path, "a1", "rotated")
     return path

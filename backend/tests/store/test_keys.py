@@ -11,7 +11,7 @@ import pytest
 from kiro2api.errors import StoreError
 from kiro2api.gateway.ports import StoredKey
 from kiro2api.store.opening import Store
-from tests.support.stores import locked, opened, with_store
+from tests.support.stores import locked, new_database, opened, with_store
 
 
 def test_at_first_there_is_no_generated_key(tmp_path: Path) -> None:
@@ -59,8 +59,8 @@ def test_a_digest_that_could_not_be_saved_is_an_error(tmp_path: Path) -> None:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Return the place of a database that is not there yet."""
-    return tmp_path / "k.db"
+    """Return an empty database."""
+    return new_database(tmp_path / "k.db")
 
 
 def created(path: Path, name: str, **more: Any) -> StoredKey | None:

@@ -13,6 +13,7 @@ from tests.support.stores import (
     SECRET_KEY,
     SOURCES,
     locked,
+    new_database,
     opened,
     refresh_tokens,
     rotate,
@@ -25,7 +26,7 @@ from tests.support.stores import (
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """Return a database with the accounts a1 and a2."""
-    path = tmp_path / "k.db"
+    path = new_database(tmp_path / "k.db")
     start(path, social("one"), social("two", index=1))
     return path
 

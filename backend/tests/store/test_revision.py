@@ -11,7 +11,7 @@ from kiro2api.gateway.ports import GroupSettings
 from kiro2api.pool.account import Condition
 from kiro2api.store.opening import Store
 from kiro2api.store.revision import changing
-from tests.support.stores import imported, opened, rotate, social, start, with_store
+from tests.support.stores import imported, new_database, opened, rotate, social, start, with_store
 
 Change = Callable[[Store], Awaitable[object]]
 CHANGES: dict[str, Change] = {
@@ -44,7 +44,7 @@ NO_CHANGES: dict[str, Change] = {
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """Return a database with the account a1 and the generated key."""
-    path = tmp_path / "k.db"
+    path = new_database(tmp_path / "k.db")
     start(path, social("one"))
     with_store(path, lambda s: s.keys.save_generated_key_digest(b"d"))
     return path

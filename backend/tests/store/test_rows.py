@@ -11,6 +11,7 @@ from kiro2api.protocol.codewhisperer.credential import AuthKind, Credential
 from tests.support.stores import (
     idc,
     imported,
+    new_database,
     rotated,
     social,
     start,
@@ -24,8 +25,8 @@ ARN = "arn:aws:codewhisperer:us-east-1:123456789012:profile/A"
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Return the place of a database that is not there yet."""
-    return tmp_path / "k.db"
+    """Return an empty database."""
+    return new_database(tmp_path / "k.db")
 
 
 def test_both_parts_of_a_registration_come_back(path: Path) -> None:

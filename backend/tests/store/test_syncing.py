@@ -18,6 +18,7 @@ from tests.support.stores import (
     idc,
     imported,
     limit,
+    new_database,
     opened,
     refresh_tokens,
     rotated,
@@ -32,8 +33,8 @@ ARN = "arn:aws:codewhisperer:us-east-1:123456789012:profile/A"
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Return the place of a database that is not there yet."""
-    return tmp_path / "k.db"
+    """Return an empty database."""
+    return new_database(tmp_path / "k.db")
 
 
 def test_a_configured_account_is_in_the_store_after_the_start(path: Path) -> None:
@@ -205,7 +206,7 @@ def test_a_sync_that_fails_changes_nothing(path: Path) -> None:
 def test_after_any_run_of_starts_the_accounts_are_the_entries_of_the_last(
     tmp_path_factory: pytest.TempPathFactory, starts: Sequence[Sequence[str]]
 ) -> None:
-    path = tmp_path_factory.mktemp("store") / "k.db"
+    path = new_database(tmp_path_factory.mktemp("store") / "k.db")
 
     async def run(store: Store) -> tuple[list[str], int]:
         seen: set[str] = set()

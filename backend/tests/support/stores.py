@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import functools
 import itertools
 import sqlite3
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -50,6 +52,22 @@ async def opened(
         yield store
     finally:
         await store.close()
+
+
+def new_database(path: Path) -> Path:
+    """Make an empty database at `path` at the price of a copy."""
+    path.write_bytes(_empty_database())
+    return path
+
+
+@functools.cache
+def _empty_database() -> bytes:
+    async def nothing(_store: Store) -> None: ...
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "k.db"
+        with_store(path, nothing)
+        return path.read_bytes()
 
 
 def with_store(path: Path, work: Callable[[Store], Awaitable[T]], **options: str) -> T:
