@@ -167,6 +167,6 @@ def test_a_megabyte_is_estimated_in_no_time(name: str) -> None:
 
 
 def elapsed(text: str) -> float:
-    start = time.perf_counter()
+    start = time.process_time()
     estimate_text(text)
-    return time.perf_counter() - start
+    return time.process_time() - start

@@ -350,13 +350,12 @@ def test_a_head_that_drips_is_408_all_the_same() -> None:
         async with listening(echo, QUICK) as server:
             reader, writer = await server.open()
             writer.write(b"GET /a HTTP/1.1\r\na: ")
-            for _ in range(40):
-                await asyncio.sleep(0.05)
-                if not writer.is_closing():
-                    writer.write(b"b")
-            out = await reader.read()
+            answer = asyncio.ensure_future(reader.read(65536))
+            while not answer.done():
+                writer.write(b"b")
+                await asyncio.wait([answer], timeout=0.05)
             writer.close()
-            return out
+            return await answer
 
     assert refusal(run(work()))[0] == 408
 

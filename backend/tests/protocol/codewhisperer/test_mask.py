@@ -65,10 +65,10 @@ def test_the_sentence_around_a_masked_id_stays_readable() -> None:
 
 @pytest.mark.parametrize("piece", ["a", "a.", "bearer ", "arn:", "1", "eyJ", "aoa", "d-", "@"])
 def test_a_long_hostile_text_is_masked_in_time(piece: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     mask(piece * (100_000 // len(piece)))
 
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 @pytest.mark.parametrize(

@@ -320,12 +320,12 @@ def test_interleaved_calls_come_in_the_order_of_their_stops() -> None:
 def test_a_long_input_in_small_pieces_is_whole_and_quick() -> None:
     value = json.dumps({"content": "x" * 100_000})
     pieces = [value[at : at + 20] for at in range(0, len(value), 20)]
-    started = time.perf_counter()
+    started = time.process_time()
     reply = reply_of(*(tool(input=piece) for piece in pieces), tool(stop=True), *TAIL)
 
     assert isinstance(reply.blocks[0], ToolUse)
     assert bytes(reply.blocks[0].input) == value.encode()
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 @pytest.mark.parametrize(
