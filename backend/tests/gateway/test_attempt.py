@@ -17,6 +17,7 @@ from kiro2api.gateway.calendar import quota_reset
 from kiro2api.gateway.control import ControlPlane
 from kiro2api.gateway.ledger import RequestRecord
 from kiro2api.gateway.outcome import answer_for
+from kiro2api.gateway.ports import GroupSettings
 from kiro2api.gateway.profiles import Profiles
 from kiro2api.gateway.renewal import Renewal
 from kiro2api.gateway.roster import Roster, make_entry
@@ -492,3 +493,36 @@ def test_a_drained_account_returns_when_its_quota_renews() -> None:
     assert until is not None
     wall = scene.clock.wall()
     assert until - scene.clock.monotonic() == pytest.approx(quota_reset("MONTHLY", wall) - wall)
+
+
+def conversation(first_words: str) -> ChatRequest:
+    return ChatRequest(HELLO.model, (Turn(Role.USER, (Text(first_words),)),))
+
+
+def test_a_conversation_stays_on_its_account_in_a_group_that_takes_turns() -> None:
+    scene = Scene(a=[ok()], b=[ok()], c=[ok()])
+    scene.roster.group_settings = {"default": GroupSettings(strategy="round_robin")}
+
+    for _ in range(5):
+        scene.serve(request=conversation("the same words"))
+
+    assert len(set(scene.asked)) == 1
+
+
+def test_conversations_spread_over_the_accounts_of_a_group_that_takes_turns() -> None:
+    scene = Scene(a=[ok()], b=[ok()], c=[ok()])
+    scene.roster.group_settings = {"default": GroupSettings(strategy="round_robin")}
+
+    for number in range(30):
+        scene.serve(request=conversation(f"words {number}"))
+
+    assert set(scene.asked) == {"a", "b", "c"}
+
+
+def test_a_group_without_a_strategy_keeps_to_its_order() -> None:
+    scene = Scene(a=[ok()], b=[ok()])
+
+    for number in range(5):
+        scene.serve(request=conversation(f"words {number}"))
+
+    assert set(scene.asked) == {"a"}

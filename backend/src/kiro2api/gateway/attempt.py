@@ -15,7 +15,7 @@ from kiro2api.errors import (
     UpstreamError,
 )
 from kiro2api.gateway.calendar import quota_reset
-from kiro2api.gateway.conversation import conversation_id
+from kiro2api.gateway.conversation import conversation_id, sticky_key
 from kiro2api.gateway.ledger import AttemptNote, RequestRecord
 from kiro2api.gateway.outcome import STATUSES, as_upstream_error, fault_text, too_long_text
 from kiro2api.gateway.ports import Chance, Clock, ReplySink, Transfer, Upstream
@@ -145,6 +145,8 @@ class Run:
         )
         self._continuation_id = gateway.chance.uuid()
         self._invocation_id = gateway.chance.uuid()
+        self._strategy = strategy_named(gateway.roster.settings(group).strategy)
+        self._key = sticky_key(request, owner=record.key) if self._strategy.sticks else ""
         self._turn = gateway.turns.take(group)
         self._token = ""
         self._window_tokens = 0
@@ -186,8 +188,8 @@ class Run:
             model=self._request.model,
             tried=frozenset(self._plan.tried),
             trials_under_way=frozenset(roster.trials),
-            key=self._request.conversation_key,
-            strategy=strategy_named(roster.settings(self._group).strategy),
+            key=self._key,
+            strategy=self._strategy,
             turn=self._turn,
         )
         return choose(roster.accounts(self._group), need, now=now)

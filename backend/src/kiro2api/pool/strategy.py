@@ -15,10 +15,13 @@ class Strategy(StrEnum):
     LEAST_IN_FLIGHT = "least_in_flight"
     MOST_CREDITS = "most_credits"
 
+    @property
+    def sticks(self) -> bool:
+        """Tell whether a conversation stays on its account, to meet the upstream's cache there."""
+        return self in (Strategy.ROUND_ROBIN, Strategy.LEAST_IN_FLIGHT)
+
 
 DEFAULT_STRATEGY = Strategy.SEQUENTIAL
-# These keep a conversation on its account, so that the upstream's cache of its prefix is met.
-_STICKY = (Strategy.ROUND_ROBIN, Strategy.LEAST_IN_FLIGHT)
 
 
 def strategy_named(word: str) -> Strategy:
@@ -53,7 +56,7 @@ def preferred(
     """
     fullness = min(_fullness(account) for account in accounts)
     least_full = [account for account in accounts if _fullness(account) == fullness]
-    if key and strategy in _STICKY:
+    if key and strategy.sticks:
         return max(least_full, key=lambda account: _affinity(key, account.id))
     match strategy:
         case Strategy.SEQUENTIAL:
@@ -70,7 +73,7 @@ def reason_for(account: Account, strategy: Strategy, *, key: str = "") -> str:
     """Return what speaks for a usable account, for a person who asks why it has its place."""
     if _fullness(account):
         return f"{account.in_flight} requests in flight, of {account.soft_cap} that are wanted"
-    if key and strategy in _STICKY:
+    if key and strategy.sticks:
         return "by the key of the conversation"
     match strategy:
         case Strategy.SEQUENTIAL:
