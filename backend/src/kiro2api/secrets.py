@@ -129,7 +129,7 @@ def read_key_file(path: Path) -> list[str]:
         text = path.read_text("ascii")
         if path.stat().st_mode & 0o077:
             path.chmod(0o600)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
         raise SetupError(

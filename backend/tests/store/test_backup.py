@@ -1,6 +1,7 @@
 """Copies of the database with its key, and the way back to one."""
 
 import asyncio
+import os
 import shutil
 import sqlite3
 import stat
@@ -337,3 +338,34 @@ def test_each_key_is_tried_once(path: Path, target: Path) -> None:
     (target.parent / KEY_FILE).write_text(f"{line}\n")
 
     assert keys_of(target, SECRET_KEY) == [SECRET_KEY, line]
+
+
+def test_a_restore_that_is_cut_off_leaves_a_database_that_opens(
+    path: Path, target: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    back_up_with_key(path, target)
+    other = tmp_path / "other" / "k.db"
+    fill(other, "of the other")
+    replace = os.replace
+
+    def fail_at_the_last_step(source: Path, destination: Path) -> None:
+        if destination == other:
+            raise OSError(28, "No space left on device")
+        replace(source, destination)
+
+    monkeypatch.setattr(os, "replace", fail_at_the_last_step)
+    with pytest.raises(SetupError, match="was not restored: No space left"):
+        restore(other, target)
+    monkeypatch.undo()
+
+    assert tokens(other) == ["of the other"]
+    restore(other, target)
+    assert tokens(other) == ["one"]
+
+
+def test_a_folder_that_cannot_be_made_is_an_error(path: Path, target: Path, tmp_path: Path) -> None:
+    back_up_with_key(path, target)
+    (tmp_path / "file").touch()
+
+    with pytest.raises(SetupError, match="cannot be made"):
+        restore(tmp_path / "file" / "k.db", target)

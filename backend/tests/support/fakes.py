@@ -148,7 +148,9 @@ class FakeStore:
         return self._change(account_id, **{k: v for k, v in given.items() if v is not None})
 
     async def remove(self, account_id: str, reason: str) -> bool:
-        return self._change(account_id, removed=reason)
+        return await self.account(account_id) is not None and self._change(
+            account_id, removed=reason
+        )
 
     async def set_user_id(self, account_id: str, user_id: str) -> str | None:
         own = self.rows[account_id]

@@ -61,18 +61,21 @@ def back_up_with_key(path: Path, target: Path, *, secret_key: str = "") -> Backu
     if not path.is_file():
         raise SetupError(f"There is no database {path}.")
     _refuse_to_overwrite(path, target)
-    with _scratch(target) as copy:
-        back_up(path, copy)
-        inspection = inspect(copy, keys_of(path, secret_key))
-        if inspection.faults:
-            raise SetupError(f"The database {path} was not copied: {_told(inspection)}")
-        key = None
-        # After the database: the key file only ever gains keys.
-        if lines := read_key_file(path.parent / KEY_FILE):
-            key = key_beside(target)
-            _write_keys(key, lines)
-        os.replace(copy, target)
-    _make_durable(target)
+    try:
+        with _scratch(target) as copy:
+            back_up(path, copy)
+            inspection = inspect(copy, keys_of(path, secret_key))
+            if inspection.faults:
+                raise SetupError(f"The database {path} was not copied: {_told(inspection)}")
+            key = None
+            # After the database: the key file only ever gains keys.
+            if lines := read_key_file(path.parent / KEY_FILE):
+                key = key_beside(target)
+                _write_keys(key, lines)
+            os.replace(copy, target)
+        _make_durable(target)
+    except OSError as error:
+        raise SetupError(f"{target} cannot be written: {error.strerror}.") from None
     return Backup(target, key, msgspec.structs.replace(inspection, path=str(target)))
 
 
@@ -92,7 +95,10 @@ def restore(path: Path, source: Path, *, secret_key: str = "") -> Restored:
         raise SetupError(f"{source} was not restored: {_told(inspection)}")
     if path.exists() and path.samefile(source):
         raise SetupError(f"{source} is the database itself: name a copy.")
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SetupError(f"{path.parent} cannot be made: {error.strerror}.") from None
     lock = folder_lock.take_alone(path.parent)
     try:
         with _scratch(path) as copy:
