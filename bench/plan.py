@@ -23,7 +23,7 @@ VERSIONS = ("1.1", "2")
 OWN_HEADERS = frozenset({"host", "content-length", "connection", "authorization"})
 SIZES = {"answer": 0, "100k": 100_000, "1m": 1_000_000}
 # How often a paced measurement is made anew when the machine was too busy for it.
-TRIES = 3
+TRIES = 2
 LABELS = {"100k": "100 KB request, ms", "1m": "1 MB request, ms"}
 
 
@@ -31,7 +31,7 @@ class Plan:
     """How much is measured; one for the run."""
 
     def __init__(self, *, quick: bool) -> None:
-        self.rounds = 1 if quick else 5
+        self.rounds = 1 if quick else 4
         self.requests = 800 if quick else 1200
         self.big_requests = {"100k": 16 if quick else 32, "1m": 8}
         self.paced = Paced(streams=200, every_s=workloads.EVERY_MS / 1000, measured_s=2.0)
