@@ -1,4 +1,8 @@
-"""The official AWS client, of the version that the vendor publishes, reads what the emulator sends."""
+"""The official AWS clients, of the versions that the vendor publishes, read what the emulator sends.
+
+The client of the generation service calls by path alone: of the forms with a target there is no
+published client, and no judge here.
+"""
 
 import fcntl
 import shutil
@@ -25,9 +29,10 @@ def node() -> str:
     assert found is not None, "the official AWS client needs node 20 or newer"
     assert npm is not None, "the official AWS client is installed by npm"
     # Workers run side by side: only one installs.
-    with (FOLDER / "package.json").open() as lock:
+    with (FOLDER / "package-lock.json").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (FOLDER / "node_modules" / ".package-lock.json").exists():
+        installed, wanted = FOLDER / "node_modules" / ".package-lock.json", lock.name
+        if not installed.exists() or installed.stat().st_mtime < Path(wanted).stat().st_mtime:
             command = [npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
             subprocess.run(command, cwd=FOLDER, check=True, timeout=INSTALL_S)
     return found
@@ -38,19 +43,18 @@ def account(emulator: RunningEmulator) -> EmulatedAccount:
     return emulator.add_account("judge", access_token="judge-token")
 
 
+def run(node: str, judge: str, *arguments: str) -> dict[str, Any]:
+    """Return what a judge has read, as it reports it."""
+    command = [node, "--no-deprecation", "--no-warnings", judge, *arguments]
+    done = subprocess.run(command, cwd=FOLDER, capture_output=True, check=True, timeout=60)
+    return json.decode(done.stdout, dict[str, Any])
+
+
 def ask(
     node: str, emulator: RunningEmulator, call: Json, *, token: str = "judge-token"
 ) -> dict[str, Any]:
     """Return what the client read: the status, the events, the error."""
-    command = [node, "--no-deprecation", "--no-warnings", "judge.mjs", emulator.url, token]
-    done = subprocess.run(
-        [*command, json.encode(call).decode()],
-        cwd=FOLDER,
-        capture_output=True,
-        check=True,
-        timeout=60,
-    )
-    return json.decode(done.stdout, dict[str, Any])
+    return run(node, "judge.mjs", emulator.url, token, json.encode(call).decode())
 
 
 def of(report: dict[str, Any], kind: str) -> list[Any]:
@@ -199,3 +203,71 @@ def test_it_is_told_that_its_token_is_unknown(
     report = ask(node, emulator, body(arn=account.profile_arn), token="another")
 
     assert report["error"]["message"] == "The bearer token included in the request is invalid."
+
+
+@pytest.mark.parametrize(
+    "host", ["runtime.us-east-1.kiro.dev", "codewhisperer.us-east-1.amazonaws.com"]
+)
+def test_it_talks_to_a_virtual_host(
+    node: str, emulator: RunningEmulator, account: EmulatedAccount, host: str
+) -> None:
+    call = json.encode(body(arn=account.profile_arn)).decode()
+    report = run(node, "judge.mjs", f"{emulator.url}/{host}", "judge-token", call)
+    (record,) = emulator.generations()
+
+    assert (report["status"], report["error"], record.host) == (200, None, host)
+
+
+# ----------------------------------------------------------------------------- the OIDC service
+
+DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
+
+
+def oidc(node: str, emulator: RunningEmulator, operation: str, **sent: object) -> dict[str, Any]:
+    """Return what the client read of the OIDC service: the output, the error."""
+    endpoint = f"{emulator.url}/oidc.us-east-1.amazonaws.com"
+    return run(node, "oidc.mjs", endpoint, operation, json.encode(sent).decode())
+
+
+def registered(node: str, emulator: RunningEmulator) -> dict[str, str]:
+    """Return the client pair that a registration brings."""
+    made = oidc(node, emulator, "RegisterClient", clientName="judge", clientType="public")["output"]
+    return {name: made[name] for name in ("clientId", "clientSecret")}
+
+
+def test_it_signs_a_device_in_and_refreshes(node: str, emulator: RunningEmulator) -> None:
+    emulator.add_account("b", kind="builder_id")
+    pair = registered(node, emulator)
+    start_url = "https://view.awsapps.com/start"
+    device = oidc(node, emulator, "StartDeviceAuthorization", **pair, startUrl=start_url)["output"]
+    emulator.sign_in("b", user_code=device["userCode"])
+    asked = {**pair, "deviceCode": device["deviceCode"], "grantType": DEVICE_GRANT}
+    first = oidc(node, emulator, "CreateToken", **asked)["output"]
+    again = {**pair, "refreshToken": first["refreshToken"], "grantType": "refresh_token"}
+    second = oidc(node, emulator, "CreateToken", **again)["output"]
+
+    assert second["refreshToken"] == emulator.account("b").refresh_token
+    assert (device["expiresIn"], first["tokenType"], second["expiresIn"]) == (600, "Bearer", 3600)
+    assert emulator.violations() == []
+
+
+@pytest.mark.parametrize(
+    ("error", "name", "status"),
+    [
+        ("authorization_pending", "AuthorizationPendingException", 400),
+        ("slow_down", "SlowDownException", 400),
+        ("expired_token", "ExpiredTokenException", 400),
+        ("access_denied", "AccessDeniedException", 400),
+        ("invalid_grant", "InvalidGrantException", 400),
+        ("invalid_client", "InvalidClientException", 401),
+        ("server_error", "InternalServerException", 500),
+    ],
+)
+def test_it_knows_a_refusal_of_the_oidc_service_by_its_name(
+    node: str, emulator: RunningEmulator, error: str, name: str, status: int
+) -> None:
+    emulator.queue(operation="login", error=error)
+    asked = {"clientId": "c", "clientSecret": "s", "deviceCode": "d", "grantType": DEVICE_GRANT}
+    report = oidc(node, emulator, "CreateToken", **asked)
+
+    assert report["error"] == {"name": name, "error": error, "status": status}
