@@ -83,7 +83,6 @@ class Scene:
                 roster=self.roster,
                 clock=self.clock,
                 chance=FakeChance(),
-                digest_user=lambda user: f"digest of {user}",
             ),
             store=self.store,
             tasks=self.tasks,

@@ -1,9 +1,11 @@
 """What accounts have left."""
 
 import asyncio
+import io
 
 import pytest
 
+from kiro2api import logs
 from kiro2api.errors import FaultKind, UpstreamError
 from kiro2api.gateway.usage import MAX_AGE_S, SUSPICIOUS_STRIKES, UsagePolls
 from kiro2api.pool.account import Condition, Standing
@@ -34,7 +36,6 @@ class Scene(ControlScene):
             roster=self.roster,
             clock=self.clock,
             chance=FakeChance(),
-            digest_user=lambda user: f"digest of {user}",
         )
 
     def poll(self) -> None:
@@ -130,11 +131,25 @@ def test_a_failed_question_changes_nothing_and_is_put_again_later(status: int) -
     assert not scene.polls.is_due(scene.entry)
 
 
-def test_a_user_is_remembered_by_a_digest_alone() -> None:
+def test_the_store_is_told_whose_the_account_is_and_the_numbers_do_not_name_the_user() -> None:
     scene = Scene(lambda call: usage(1, user="d-0000000000.user-1"))
 
     scene.poll()
 
     row = scene.store.rows["a"]
-    assert row.user_id == "digest of d-0000000000.user-1"
+    assert row.user_id != ""
     assert b"user-1" not in row.quota
+
+
+def test_a_second_login_of_one_user_is_told_to_be_the_same_account() -> None:
+    scene = Scene(lambda call: usage(1, user="d-0000000000.user-1"))
+    log = io.StringIO()
+    logs.configure("info", "json", stream=log)
+
+    async def merge(account_id: str, user_id: str) -> str | None:
+        return "another"
+
+    scene.store.set_user_id = merge  # type: ignore[method-assign] # as the real one answers then
+    scene.poll()
+
+    assert '"accounts_merged"' in log.getvalue()

@@ -39,7 +39,6 @@ class Entry:
         self.route_index = 0
         self.models = None
         self.models_fetched_at = stored.models_fetched_at
-        self.user_id = stored.user_id
         self.source = stored.source
         # The condition as the store has it, in wall time: another one there is somebody else's.
         self.kept = stored.condition

@@ -1,7 +1,5 @@
 """What accounts have left: polled in the background, kept with its age, never on a request's way."""
 
-from collections.abc import Callable
-
 from kiro2api import logs
 from kiro2api.errors import FaultKind
 from kiro2api.gateway.control import ControlPlane
@@ -23,10 +21,7 @@ STALE_S = 2 * MAX_AGE_S
 
 
 class UsagePolls:
-    """Asks what accounts have left; one for the whole program.
-
-    `digest_user` turns the upstream's user id into the keyed text under which it is remembered.
-    """
+    """Asks what accounts have left; one for the whole program."""
 
     def __init__(
         self,
@@ -36,14 +31,12 @@ class UsagePolls:
         roster: Roster,
         clock: Clock,
         chance: Chance,
-        digest_user: Callable[[str], str],
     ) -> None:
         self._control = control
         self._store = store
         self._roster = roster
         self._clock = clock
         self._chance = chance
-        self._digest_user = digest_user
         self._not_before: dict[str, float] = {}
 
     def is_due(self, entry: Entry) -> bool:
@@ -109,10 +102,7 @@ class UsagePolls:
             self._roster.record_fault(entry, fault, now=now, jitter=0.0)
 
     async def _note_user(self, entry: Entry, user_id: str) -> None:
-        digest = self._digest_user(user_id)
-        if digest == entry.user_id:
-            return
-        entry.user_id = digest
-        stays = await self._store.set_user_id(entry.id, digest)
+        """Tell the store whose the account is: two of one user are one account."""
+        stays = await self._store.set_user_id(entry.id, user_id)
         if stays is not None:
             logs.write(LogEvent.ACCOUNTS_MERGED, account=entry.account.name, into=stays)
