@@ -8,12 +8,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kiro2api.errors import SetupError
-from kiro2api.gateway.intake import Intake, read_accounts
-from kiro2api.gateway.ports import ConfiguredAccount
+from kiro2api.gateway.intake import Intake, Reading, read_accounts, read_entries
+from kiro2api.gateway.ports import AccessToken, ConfiguredAccount, NewAccount
 from kiro2api.protocol.codewhisperer.auth import AuthKind, Credential
 
 SOCIAL = {"auth": "Social", "refreshToken": "your-token"}
 IDC = {"auth": "IdC", "refreshToken": "your-token", "clientId": "id", "clientSecret": "secret"}
+
+EXTERNAL = {
+    "auth": "external_idp",
+    "refreshToken": "your-token",
+    "clientId": "id",
+    "tokenEndpoint": "https://login.example/token",
+    "issuerUrl": "https://login.example",
+    "scopes": ["openid", "offline_access"],
+}
 
 
 def read(*entries: object, registrations: dict[str, str] | None = None) -> Intake:
@@ -155,7 +164,7 @@ REGISTRATION = json.dumps(
 def test_the_token_file_of_a_social_login_is_an_account() -> None:
     entry = only(CACHE_FILE)
 
-    assert entry.credential == Credential(AuthKind.SOCIAL, "your-token")
+    assert entry.credential == Credential(AuthKind.SOCIAL, "your-token", provider="Google")
     assert entry.profile_arn == CACHE_FILE["profileArn"]
 
 
@@ -163,7 +172,7 @@ def test_the_token_file_of_an_identity_centre_login_takes_its_registration() -> 
     entry = only(IDC_CACHE_FILE, registrations={IDC_CACHE_FILE["clientIdHash"]: REGISTRATION})
 
     assert entry.credential == Credential(
-        AuthKind.IDC, "your-token", client_id="id", client_secret="secret"
+        AuthKind.IDC, "your-token", client_id="id", client_secret="secret", provider="BuilderId"
     )
 
 
@@ -228,8 +237,12 @@ def test_a_registration_tells_the_kind_when_nothing_else_does() -> None:
         (SOCIAL | {"refreshToken": "two words"}, "refreshToken has characters"),
         (SOCIAL | {"refreshToken": "line\nbreak"}, "refreshToken has characters"),
         (SOCIAL | {"refreshToken": "aor…"}, "refreshToken has characters"),
-        (SOCIAL | {"auth": "external_idp"}, "auth is neither"),
-        ({"refreshToken": "t", "provider": "ExternalIdp"}, "provider is one"),
+        (SOCIAL | {"auth": "password"}, "auth is none of"),
+        ({"refreshToken": "t", "provider": "Nobody"}, "provider is one"),
+        ({"auth": "ApiKey", "refreshToken": "t"}, "apiKey is missing"),
+        (EXTERNAL | {"clientId": ""}, "clientId is missing"),
+        (EXTERNAL | {"tokenEndpoint": None}, "tokenEndpoint is missing"),
+        (EXTERNAL | {"scopes": [7]}, "scopes is neither"),
         (IDC | {"clientId": ""}, "clientId is missing"),
         (IDC | {"clientSecret": None}, "clientSecret is missing"),
         (IDC | {"clientSecret": "cut..."}, "clientSecret was cut off"),
@@ -300,6 +313,11 @@ members = st.sampled_from(
         "group",
         "name",
         "disabled",
+        "apiKey",
+        "tokenEndpoint",
+        "scopes",
+        "accessToken",
+        "expiresAt",
     ]
 )
 
@@ -310,3 +328,84 @@ def test_any_json_array_is_read_or_reported_entry_by_entry(entries: list[object]
 
     indices = [e.index for e in intake.entries] + [p.index for p in intake.problems]
     assert sorted(indices) == list(range(len(entries)))
+
+
+@pytest.mark.parametrize("word", ["ApiKey", "api_key", "api-key", ""])
+@pytest.mark.parametrize("member", ["apiKey", "kiroApiKey"])
+def test_a_key_is_an_account_of_its_own_kind(word: str, member: str) -> None:
+    entry = only({"auth": word, member: "ksk_something"})
+
+    assert entry.credential == Credential(AuthKind.API_KEY, api_key="ksk_something")
+
+
+def test_a_login_of_an_external_provider_keeps_what_its_refresh_needs() -> None:
+    assert only(EXTERNAL).credential == Credential(
+        AuthKind.EXTERNAL_IDP,
+        "your-token",
+        client_id="id",
+        token_endpoint="https://login.example/token",
+        issuer_url="https://login.example",
+        scopes=("openid", "offline_access"),
+    )
+
+
+def test_scopes_in_one_text_are_the_same_as_in_a_list() -> None:
+    assert only(EXTERNAL | {"scopes": "openid offline_access"}) == only(EXTERNAL)
+
+
+@pytest.mark.parametrize(
+    "expires_at",
+    ["2026-01-01T00:00:00.000Z", "2026-01-01T01:00:00+01:00", 1_767_225_600, 1_767_225_600_000],
+)
+def test_a_bearer_that_says_how_long_it_is_good_comes_along(expires_at: object) -> None:
+    intake = read(SOCIAL | {"accessToken": "bearer", "expiresAt": expires_at})
+
+    assert intake.access_tokens == {0: AccessToken("bearer", 1_767_225_600.0)}
+
+
+@pytest.mark.parametrize("expires_at", [None, "", "soon", True, [], -1, 0])
+def test_a_bearer_without_an_end_is_left_behind(expires_at: object) -> None:
+    intake = read(SOCIAL | {"accessToken": "bearer", "expiresAt": expires_at})
+
+    assert (len(intake.entries), intake.access_tokens) == (1, {})
+
+
+@pytest.mark.parametrize("value", ["two words", "cut...", 7])
+def test_a_broken_bearer_does_not_cost_the_account(value: object) -> None:
+    intake = read(CACHE_FILE | {"accessToken": value})
+
+    assert (len(intake.entries), intake.access_tokens) == (1, {})
+
+
+@pytest.mark.parametrize(("entry", "refused"), [(SOCIAL, 1), (IDC, 1), (EXTERNAL, 0)])
+def test_short_tokens_of_the_services_own_logins_are_refused_where_whole_ones_are_asked_for(
+    entry: dict[str, object], refused: int
+) -> None:
+    intake = read_entries([entry], Reading(least_token_characters=100))
+
+    assert len(intake.problems) == refused
+    assert all("was cut off: it has 10 char" in problem.reason for problem in intake.problems)
+
+
+def test_an_entry_without_a_name_is_named_after_its_reading_and_place() -> None:
+    intake = read_entries([IDC, SOCIAL], Reading(name="laptop"))
+
+    assert [entry.name for entry in intake.entries] == ["laptop 1", "laptop 2"]
+
+
+def test_what_a_person_brings_goes_to_the_group_that_he_names() -> None:
+    intake = read(CACHE_FILE | {"name": "work", "group": "pro", "disabled": True})
+
+    (own,) = intake.new_accounts(source="import")
+    (other,) = intake.new_accounts(source="import", group="team")
+
+    assert own == NewAccount(
+        name="work",
+        group="pro",
+        enabled=False,
+        credential=Credential(AuthKind.SOCIAL, "your-token", provider="Google"),
+        profile_arn=CACHE_FILE["profileArn"],
+        source="import",
+        access_token=AccessToken("aoa-access", 1_767_225_600.0),
+    )
+    assert other.group == "team"

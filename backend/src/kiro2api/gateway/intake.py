@@ -1,28 +1,35 @@
 """Reading accounts as people write them: the JSON of `KIRO_AUTH_TOKEN` and files of the Kiro IDE."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from kiro2api.errors import RequestError, SetupError
-from kiro2api.gateway.ports import ConfiguredAccount
+from kiro2api.gateway.ports import AccessToken, ConfiguredAccount, NewAccount
 from kiro2api.pool.group import DEFAULT_GROUP, group_name_problem
 from kiro2api.protocol.codewhisperer.auth import AuthKind, Credential
 from kiro2api.protocol.codewhisperer.endpoints import DEFAULT_REGION, is_region
 from kiro2api.protocol.wire import json
 
+# Complete tokens of the service's own logins are longer: a shorter one is a copy that was cut off.
+WHOLE_TOKEN_CHARACTERS = 100
 _CLIENT_ID_HASH = re.compile(r"[0-9A-Za-z]{1,128}")
 _MAX_NAME_CHARACTERS = 100
+# Numbers from here on count milliseconds.
+_LEAST_MILLISECONDS = 1e11
 # The IDE names the way of a login in two members; either is enough.
-_KINDS = {"social": AuthKind.SOCIAL, "idc": AuthKind.IDC}
+_KINDS = {kind.value.lower(): kind for kind in AuthKind}
+_KIND_WORDS = ", ".join(f'"{kind}"' for kind in AuthKind)
 _PROVIDERS = {
     "google": AuthKind.SOCIAL,
     "github": AuthKind.SOCIAL,
     "builderid": AuthKind.IDC,
     "enterprise": AuthKind.IDC,
     "internal": AuthKind.IDC,
+    "externalidp": AuthKind.EXTERNAL_IDP,
 }
 
 FindRegistration = Callable[[str], str | None]
@@ -41,10 +48,42 @@ class Problem(msgspec.Struct, frozen=True):
 
 
 class Intake(msgspec.Struct, frozen=True):
-    """What a text holds: the usable accounts in order, and what was skipped."""
+    """What a text holds: the usable accounts in order, and what was skipped.
+
+    `access_tokens` are the bearers that came along, by the index of their entry.
+    """
 
     entries: tuple[ConfiguredAccount, ...] = ()
     problems: tuple[Problem, ...] = ()
+    access_tokens: Mapping[int, AccessToken] = {}
+
+    def new_accounts(self, *, source: str, group: str = "") -> list[NewAccount]:
+        """Return the entries as accounts that a person brings; `group`, if given, wins."""
+        return [
+            NewAccount(
+                name=entry.name,
+                group=group or entry.group,
+                enabled=entry.enabled,
+                credential=entry.credential,
+                profile_arn=entry.profile_arn,
+                source=source,
+                access_token=self.access_tokens.get(entry.index),
+            )
+            for entry in self.entries
+        ]
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """How entries are read: what they mean where they say nothing, and what is asked of them.
+
+    `name` and a number name an entry without a name. Refresh tokens of the service's own logins
+    that are shorter than `least_token_characters` are refused.
+    """
+
+    region: str = DEFAULT_REGION
+    name: str = "account"
+    find_registration: FindRegistration = lambda _hash: None
+    least_token_characters: int = 0
 
 
 class _EntryError(Exception):
@@ -65,23 +104,41 @@ def read_accounts(
     Raises:
         SetupError: the text is not JSON, or neither an array nor an object.
     """
+    document = read_document(text)
+    entries = document if isinstance(document, list) else [document]
+    return read_entries(
+        entries, Reading(region=default_region, find_registration=find_registration)
+    )
+
+
+def read_document(text: str) -> list[Any] | dict[str, Any]:  # JSON is untyped until looked at
+    """Return the JSON of accounts: an array, or an object.
+
+    Raises:
+        SetupError: the text is not JSON, or neither of the two.
+    """
     try:
         document = json.decode(text)
     except RequestError as error:
         reason = error.message.removeprefix("The body is not valid JSON: ").rstrip(".")
         raise SetupError(f"The accounts are not valid JSON: {reason}.") from None
-    if isinstance(document, dict):
-        document = [document]
-    if not isinstance(document, list):
+    if not isinstance(document, dict | list):
         raise SetupError("The accounts must be a JSON array of entries, or one entry.")
+    return document
+
+
+def read_entries(raws: Sequence[object], reading: Reading) -> Intake:
+    """Return the accounts that decoded entries describe; wrong and repeated ones as problems."""
     entries: list[ConfiguredAccount] = []
     problems: list[Problem] = []
+    tokens: dict[int, AccessToken] = {}
     seen: dict[tuple[str, ...], int] = {}
-    for index, raw in enumerate(document):
+    for index, raw in enumerate(raws):
         try:
-            entry = _read_entry(raw, index, default_region, find_registration)
+            members = _members(raw)
+            entry = _read_entry(members, index, reading)
             login = entry.credential
-            identity = (login.kind, login.client_id, login.refresh_token)
+            identity = (login.kind, login.client_id, login.refresh_token, login.api_key)
             if identity in seen:
                 raise _EntryError(f"the same login as entry {seen[identity] + 1}")
         except _EntryError as error:
@@ -89,23 +146,24 @@ def read_accounts(
             continue
         seen[identity] = index
         entries.append(entry)
-    return Intake(tuple(entries), tuple(problems))
+        if (token := _access_token(members)) is not None:
+            tokens[index] = token
+    return Intake(tuple(entries), tuple(problems), tokens)
+
+
+def _members(raw: object) -> dict[str, Any]:  # as in read_document
+    if not isinstance(raw, dict):
+        raise _EntryError("it is not a JSON object")
+    return {str(name).replace("_", "").lower(): value for name, value in raw.items()}
 
 
 def _read_entry(
-    raw: object, index: int, default_region: str, find_registration: FindRegistration
+    members: Mapping[str, Any],  # as in read_document
+    index: int,
+    reading: Reading,
 ) -> ConfiguredAccount:
-    if not isinstance(raw, dict):
-        raise _EntryError("it is not a JSON object")
-    members = {name.replace("_", "").lower(): value for name, value in raw.items()}
     kind = _kind(members)
-    token = _secret(members, "refreshToken")
-    if not token:
-        raise _EntryError("refreshToken is missing")
-    client_id, client_secret = "", ""
-    if kind is AuthKind.IDC:
-        client_id, client_secret = _registration(members, find_registration)
-    region = _text(members, "region") or default_region
+    region = _text(members, "region") or reading.region
     if not is_region(region):
         raise _EntryError("region is not a region such as us-east-1")
     profile_arn = _text(members, "profileArn")
@@ -113,22 +171,104 @@ def _read_entry(
         raise _EntryError("profileArn is not an ARN")
     return ConfiguredAccount(
         index=index,
-        name=_name(members, index),
+        name=_name(members, f"{reading.name} {index + 1}"),
         group=_group(members),
         enabled=not _flag(members, "disabled"),
-        credential=Credential(
-            kind, token, client_id=client_id, client_secret=client_secret, region=region
-        ),
+        credential=_credential(members, kind, region, reading),
         profile_arn=profile_arn,
     )
 
 
-def _kind(members: Mapping[str, Any]) -> AuthKind:  # JSON is untyped until it is looked at
+def _credential(
+    members: Mapping[str, Any],  # as in read_document
+    kind: AuthKind,
+    region: str,
+    reading: Reading,
+) -> Credential:
+    if kind is AuthKind.API_KEY:
+        key = _secret(members, "apiKey") or _secret(members, "kiroApiKey")
+        if not key:
+            raise _EntryError("apiKey is missing")
+        return Credential(kind, api_key=key, region=region)
+    token = _secret(members, "refreshToken")
+    if not token:
+        raise _EntryError("refreshToken is missing")
+    credential = Credential(
+        kind,
+        token,
+        region=region,
+        start_url=_text(members, "startUrl"),
+        provider=_text(members, "provider"),
+    )
+    if kind is AuthKind.EXTERNAL_IDP:
+        return _external(members, credential)
+    if len(token) < reading.least_token_characters:
+        raise _EntryError(
+            f"refreshToken was cut off: it has {len(token)} characters, and a whole one has "
+            f"{reading.least_token_characters} or more"
+        )
+    if kind is AuthKind.SOCIAL:
+        return credential
+    client_id, client_secret = _registration(members, reading.find_registration)
+    return msgspec.structs.replace(credential, client_id=client_id, client_secret=client_secret)
+
+
+def _external(
+    members: Mapping[str, Any],  # as in read_document
+    credential: Credential,
+) -> Credential:
+    client_id, token_endpoint = _secret(members, "clientId"), _text(members, "tokenEndpoint")
+    if not client_id or not token_endpoint:
+        missing = "clientId" if not client_id else "tokenEndpoint"
+        raise _EntryError(f"{missing} is missing, which auth ExternalIdp needs")
+    return msgspec.structs.replace(
+        credential,
+        client_id=client_id,
+        client_secret=_secret(members, "clientSecret"),
+        token_endpoint=token_endpoint,
+        issuer_url=_text(members, "issuerUrl"),
+        scopes=_scopes(members),
+    )
+
+
+def _scopes(members: Mapping[str, Any]) -> tuple[str, ...]:  # as in read_document
+    value = members.get("scopes")
+    words = value.split() if isinstance(value, str) else value or []
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise _EntryError("scopes is neither a list of texts nor a text")
+    return tuple(words)
+
+
+def _access_token(members: Mapping[str, Any]) -> AccessToken | None:  # as in read_document
+    """Return the bearer of an entry if it says until when it is good; a wrong one is not missed."""
+    expires_at = _wall_time(members.get("expiresat"))
+    try:
+        value = _secret(members, "accessToken")
+    except _EntryError:
+        return None
+    return AccessToken(value, expires_at) if value and expires_at else None
+
+
+def _wall_time(value: object) -> float:
+    """Return seconds since the epoch, of a number (also milliseconds) or a date; 0 for no time."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return 0.0
+    try:
+        if isinstance(value, str):
+            moment = datetime.fromisoformat(value.strip())
+            return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
+        seconds = float(value)
+    except (ValueError, OverflowError):
+        return 0.0
+    return seconds / 1000 if seconds >= _LEAST_MILLISECONDS else max(seconds, 0.0)
+
+
+def _kind(members: Mapping[str, Any]) -> AuthKind:  # as in read_document
     word = _text(members, "auth") or _text(members, "authMethod")
     if word:
-        kind = _KINDS.get(word.lower())
+        kind = _KINDS.get(word.lower().replace("_", "").replace("-", ""))
         if kind is None:
-            raise _EntryError('auth is neither "Social" nor "IdC"')
+            raise _EntryError(f"auth is none of {_KIND_WORDS}")
         return kind
     provider = _text(members, "provider")
     if provider:
@@ -138,11 +278,13 @@ def _kind(members: Mapping[str, Any]) -> AuthKind:  # JSON is untyped until it i
         return kind
     if _text(members, "clientId") or _text(members, "clientIdHash"):
         return AuthKind.IDC
-    raise _EntryError('auth is missing: "Social" or "IdC"')
+    if _text(members, "apiKey") or _text(members, "kiroApiKey"):
+        return AuthKind.API_KEY
+    raise _EntryError(f"auth is missing: one of {_KIND_WORDS}")
 
 
 def _registration(
-    members: Mapping[str, Any],  # as in _kind
+    members: Mapping[str, Any],  # as in read_document
     find_registration: FindRegistration,
 ) -> tuple[str, str]:
     client_id, client_secret = _secret(members, "clientId"), _secret(members, "clientSecret")
@@ -175,21 +317,21 @@ def _read_registration(text: str) -> tuple[str, str]:
     return _secret(members, "clientId"), _secret(members, "clientSecret")
 
 
-def _name(members: Mapping[str, Any], index: int) -> str:  # as in _kind
+def _name(members: Mapping[str, Any], default: str) -> str:  # as in read_document
     name = _text(members, "name")
     if len(name) > _MAX_NAME_CHARACTERS or not name.isprintable():
         raise _EntryError(f"name is not up to {_MAX_NAME_CHARACTERS} printable characters")
-    return name or f"account {index + 1}"
+    return name or default
 
 
-def _group(members: Mapping[str, Any]) -> str:  # as in _kind
+def _group(members: Mapping[str, Any]) -> str:  # as in read_document
     group = _text(members, "group") or DEFAULT_GROUP
     if problem := group_name_problem(group):
         raise _EntryError(problem)
     return group
 
 
-def _text(members: Mapping[str, Any], name: str) -> str:  # as in _kind
+def _text(members: Mapping[str, Any], name: str) -> str:  # as in read_document
     value = members.get(name.lower())
     if value is None:
         return ""
@@ -198,7 +340,7 @@ def _text(members: Mapping[str, Any], name: str) -> str:  # as in _kind
     return value.strip()
 
 
-def _secret(members: Mapping[str, Any], name: str) -> str:  # as in _kind
+def _secret(members: Mapping[str, Any], name: str) -> str:  # as in read_document
     value = _text(members, name)
     if value.endswith("..."):
         raise _EntryError(f"{name} was cut off: it ends with three dots")
@@ -207,7 +349,7 @@ def _secret(members: Mapping[str, Any], name: str) -> str:  # as in _kind
     return value
 
 
-def _flag(members: Mapping[str, Any], name: str) -> bool:  # as in _kind
+def _flag(members: Mapping[str, Any], name: str) -> bool:  # as in read_document
     value = members.get(name.lower())
     if value is not None and not isinstance(value, bool):
         raise _EntryError(f"{name} is neither true nor false")
