@@ -526,3 +526,65 @@ def test_a_group_without_a_strategy_keeps_to_its_order() -> None:
         scene.serve(request=conversation(f"words {number}"))
 
     assert set(scene.asked) == {"a"}
+
+
+def test_a_refused_model_is_told_with_the_nearest_names() -> None:
+    scene = Scene(a=[refusal(400, "Invalid model.", "INVALID_MODEL_ID")])
+
+    first, second = answer_for(scene.fail()), answer_for(scene.fail())
+
+    assert [(first.status, "Nearest: claude-" in first.message)] * 2 == [
+        (404, True),
+        (second.status, "Nearest: claude-" in second.message),
+    ]
+    assert f"{HELLO.model}," not in first.message
+
+
+def test_a_model_whose_only_account_cools_is_worth_waiting_for() -> None:
+    scene = Scene(a=[ok()], b=[refusal(429)])
+    scene.roster.entry("a").models = (UpstreamModel("claude-haiku-4.5", "Haiku"),)
+    scene.roster.entry("b").models = (UpstreamModel("rare-model", "Rare"),)
+    request = ChatRequest("rare-model", HELLO.turns)
+    with pytest.raises(UpstreamError):
+        scene.serve(request=request)
+
+    with pytest.raises(NoAccountError) as caught:
+        scene.serve(request=request)
+
+    assert caught.value.retry_after_s is not None
+
+
+def rest_softly(scene: Scene, name: str) -> None:
+    until = scene.clock.monotonic() + 60.0
+    scene.roster.entry(name).apply(Condition(soft_strikes=3, soft_until=until))
+
+
+def test_a_trial_stays_a_trial_when_it_is_tried_again() -> None:
+    scene = Scene(a=[refusal(503)])
+    rest_softly(scene, "a")
+    trials: list[frozenset[str]] = []
+
+    def watched() -> Answer:
+        trials.append(frozenset(scene.roster.trials))
+        return refusal(503)()
+
+    scene.script["a"] = [watched]
+    scene.fail()
+
+    assert trials == [frozenset({"a"})] * 3
+
+
+def test_an_account_on_trial_may_be_tried_by_others_once_it_answers() -> None:
+    scene = Scene(a=[refusal(503)])
+    rest_softly(scene, "a")
+    seen: list[frozenset[str]] = []
+
+    class Looking(FakeTransfer):
+        async def read(self) -> bytes:
+            seen.append(frozenset(scene.roster.trials))
+            return await super().read()
+
+    scene.script["a"] = [lambda: Looking(200, text_reply("Hi"), b"")]
+    scene.serve()
+
+    assert seen == [frozenset({"a"}), frozenset()]

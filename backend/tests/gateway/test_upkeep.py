@@ -251,3 +251,31 @@ def test_a_verdict_that_could_not_be_saved_is_saved_in_the_next_round() -> None:
 
     assert "store_write_failed" in scene.log.getvalue()
     assert scene.store.conditions["a"].standing is Standing.NEEDS_LOGIN
+
+
+def test_a_bug_in_the_care_of_an_account_is_not_met_every_round() -> None:
+    scene = Scene()
+
+    def broken(call: HttpCall) -> FakeTransfer:
+        raise KeyError("a bug")
+
+    scene.upstream._answer = broken
+    with pytest.raises(KeyError):
+        scene.round()
+
+    assert scene.round() == []
+
+
+def test_a_verdict_is_known_for_ours_while_it_is_being_saved() -> None:
+    scene = Scene()
+    seen: list[Condition | None] = []
+
+    async def save(account_id: str, condition: Condition) -> None:
+        seen.append(scene.entry.kept)
+        assert scene.entry.kept == condition
+
+    scene.store.save_condition = save  # type: ignore[method-assign] # to look while it runs
+    scene.roster.record_login_refused(scene.entry, "dead", now=scene.clock.monotonic())
+    scene.round()
+
+    assert len(seen) == 1

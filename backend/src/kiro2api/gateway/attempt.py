@@ -23,7 +23,7 @@ from kiro2api.gateway.profiles import Profiles
 from kiro2api.gateway.relay import relay
 from kiro2api.gateway.renewal import Renewal
 from kiro2api.gateway.retry import Next, RetryBudget, RetryPlan
-from kiro2api.gateway.roster import Entry, Roster
+from kiro2api.gateway.roster import Entry, Roster, listed_models
 from kiro2api.logs import LogEvent
 from kiro2api.pool.backoff import retry_delay_s
 from kiro2api.pool.selection import Chosen, Need, NoneLeft, Wait, choose
@@ -155,8 +155,10 @@ class Run:
     async def serve(self) -> None:
         """Run attempts until one is delivered or the plan has no next one."""
         keep: Entry | None = None
+        trial = False
         while True:
-            entry, trial = (keep, False) if keep is not None else self._choose()
+            # Whoever stays on an account stays on trial there, if it is on trial.
+            entry, trial = (keep, trial) if keep is not None else self._choose()
             keep = None
             try:
                 await self._held(entry, trial)
@@ -220,18 +222,33 @@ class Run:
     ) -> Exception:
         """Return what the client is told: the last failure if there was one, else the reason."""
         last = self._last
+        if isinstance(last, RequestError) and retry_after_s is not None and self._is_known():
+            # Some account has the model and comes back: to wait helps, unlike another name.
+            last = None
         if isinstance(last, UpstreamError):
             if retry_after_s is not None and STATUSES[last.kind] == 429:
                 last.retry_after_s = retry_after_s
-            return last
+            return self._final(last)
         if last is not None:
             return last
         if retry_after_s is None and kind is not None:
-            return UpstreamError(kind, reason)
+            return self._final(UpstreamError(kind, reason))
         return NoAccountError(
             f"No account of group {self._group!r} can serve now: {reason}",
             retry_after_s=retry_after_s,
         )
+
+    def _is_known(self) -> bool:
+        """Tell whether an account that was not asked has the model."""
+        for account in self._gateway.roster.accounts(self._group):
+            if account.enabled and account.id not in self._plan.tried:
+                listed = self._gateway.roster.entry(account.id).listed
+                try:
+                    self._gateway.models.resolve(self._request.model, listed)
+                except RequestError:
+                    continue
+                return True
+        return False
 
     async def _held(self, entry: Entry, trial: bool) -> None:
         """Make one attempt, counted on the account while it runs."""
@@ -281,7 +298,7 @@ class Run:
             if transfer.status != 200:
                 body = await transfer.read_all(MAX_ERROR_BODY_BYTES)
                 raise classify(transfer.status, transfer.headers, body)
-            await self._relay(transfer, built)
+            await self._relay(entry, transfer, built)
         finally:
             transfer.cancel()
         entry.proven_route = entry.route.key
@@ -301,7 +318,7 @@ class Run:
         )
         return build(self._request, plan)
 
-    async def _relay(self, transfer: Transfer, built: Built) -> None:
+    async def _relay(self, entry: Entry, transfer: Transfer, built: Built) -> None:
         limits, record, clock = self._gateway.limits, self._record, self._gateway.clock
         reader = Reader(
             names=built.names,
@@ -311,6 +328,8 @@ class Run:
 
         def on_first_event() -> None:
             transfer.idle_limit_s = limits.idle_s
+            # An account that answers may be tried by the next request as well.
+            self._gateway.roster.trials.discard(entry.id)
             if record.first_event_s is None:
                 record.first_event_s = clock.monotonic()
 
@@ -418,10 +437,20 @@ class Run:
                 return True
         return False
 
+    def _nearest(self) -> str:
+        """Return a sentence with the names of models that the client may have meant."""
+        entries = self._gateway.roster.entries()
+        listed = frozenset(listed_models(entries, self._group))
+        asked = self._request.model
+        names = [name for name in self._gateway.models.nearest(asked, listed) if name != asked]
+        return f"Nearest: {', '.join(names)}." if names else ""
+
     def _final(self, fault: UpstreamError) -> UpstreamError:
         """Return `fault` with what the client needs to act on it."""
         if fault.kind is FaultKind.CONTEXT_TOO_LONG:
             fault.message = too_long_text(self._input_tokens, self._window_tokens)
+        elif fault.kind is FaultKind.MODEL_UNAVAILABLE:
+            fault.message = f"{fault.message} {self._nearest()}".strip()
         elif fault.kind is FaultKind.UNKNOWN:
             logs.write(
                 LogEvent.UNKNOWN_FAULT_SEEN,

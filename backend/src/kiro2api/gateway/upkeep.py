@@ -81,13 +81,14 @@ class Upkeep:
                 self._roster.changed.discard(account_id)
                 continue
             condition = entry.account.condition
-            kept = shifted(condition, offset_s)
+            before, entry.kept = entry.kept, shifted(condition, offset_s)
             try:
-                await self._store.save_condition(account_id, kept)
+                # `kept` first: who reads the store meanwhile must know this verdict for ours.
+                await self._store.save_condition(account_id, entry.kept)
             except StoreError as error:
+                entry.kept = before
                 logs.write(LogEvent.STORE_WRITE_FAILED, what="a verdict", reason=str(error))
                 continue
-            entry.kept = kept
             # Only now: the end of the program may cut this round, and its last one saves the rest.
             if entry.account.condition is condition:
                 self._roster.changed.discard(account_id)
@@ -130,6 +131,10 @@ class Upkeep:
         except (UpstreamError, TransferError, StoreError) as error:
             self._postpone(entry, step)
             logs.write(step, account=entry.account.name, reason=str(error))
+        except Exception:
+            # A bug: told with its traceback by the owner of the tasks, but not every two seconds.
+            self._postpone(entry, step)
+            raise
         else:
             await self._poll_usage(entry)
         finally:
