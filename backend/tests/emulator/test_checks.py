@@ -74,6 +74,7 @@ CASES: dict[str, tuple[str, Callable[[], Json]]] = {
     "no message": ("R10", lambda: {STATE: {"chatTriggerType": "MANUAL"}}),
     "trigger of another program": ("R10", lambda: changed(STATE, "chatTriggerType", value="AUTO")),
     "long conversation id": ("R10", lambda: changed(STATE, "conversationId", value="x" * 129)),
+    "agent mode that is no text": ("R10", lambda: changed("agentMode", value=1)),
     "history no list": ("R10", lambda: changed(STATE, "history", value={})),
     "model id with a space": ("R10", lambda: changed(*CURRENT, "modelId", value="a b")),
     "origin": ("R11", lambda: changed(*CURRENT, "origin", value="MY_EDITOR")),

@@ -49,14 +49,19 @@ class EmulatedAccount(msgspec.Struct, frozen=True):
 
     def auth_entry(self, **more: object) -> dict[str, object]:
         """Return the entry of `KIRO_AUTH_TOKEN` that brings this account."""
-        social = self.spec["kind"] == "social"
-        entry: dict[str, object] = {
-            "auth": "Social" if social else "IdC",
-            "refreshToken": self.refresh_token,
-        }
-        if not social:
-            entry["clientId"] = self.spec["client_id"]
-            entry["clientSecret"] = self.spec["client_secret"]
+        spec = self.spec
+        entry: dict[str, object] = {"auth": "IdC", "refreshToken": self.refresh_token}
+        match spec["kind"]:
+            case "social":
+                entry["auth"] = "Social"
+            case "api_key":
+                entry = {"auth": "ApiKey", "kiroApiKey": self.access_token}
+            case "external_idp":
+                entry |= {"auth": "ExternalIdp", "clientId": spec["client_id"]}
+                entry |= {"scopes": spec["scopes"], "issuerUrl": self.issuer_url}
+                entry["tokenEndpoint"] = f"{self.issuer_url}/token"
+            case _:
+                entry |= {"clientId": spec["client_id"], "clientSecret": spec["client_secret"]}
         return entry | more
 
 

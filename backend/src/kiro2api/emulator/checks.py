@@ -73,6 +73,9 @@ def _envelope(call: Call) -> Rejection | None:
     identity = state.get("conversationId", "x")
     if not isinstance(identity, str) or not 0 < len(identity) <= _MAX_CONVERSATION_ID:
         return constraint("/conversationState/conversationId", "Member must have length 1 to 128")
+    # In the forms with a target it is here; by path it is in a header.
+    if not text(call.body.get("agentMode", "vibe")):
+        return constraint("/agentMode", "Member must be a string")
     return None
 
 
