@@ -6,6 +6,7 @@ import socket
 from collections.abc import MutableMapping
 from typing import Any
 
+import msgspec
 import pytest
 
 from kiro2api.protocol.wire import json
@@ -346,8 +347,11 @@ def test_a_half_sent_head_is_408() -> None:
 
 
 def test_a_head_that_drips_is_408_all_the_same() -> None:
+    # A client that goes on after the linger is reset, and may lose the answer by it.
+    patient = msgspec.structs.replace(QUICK, linger_s=10.0)
+
     async def work() -> bytes:
-        async with listening(echo, QUICK) as server:
+        async with listening(echo, patient) as server:
             reader, writer = await server.open()
             writer.write(b"GET /a HTTP/1.1\r\na: ")
             answer = asyncio.ensure_future(reader.read(65536))
