@@ -7,9 +7,18 @@ import pytest
 
 from kiro2api.config import Installation
 from kiro2api.errors import SetupError
+from kiro2api.gateway.export import write_export
 from kiro2api.gateway.intake import Intake
 from kiro2api.protocol.codewhisperer.auth import AuthKind, Credential
-from kiro2api.store.credential_files import load_accounts
+from kiro2api.store.credential_files import load_accounts, read_file
+from tests.support.fakes import stored_account
+from tests.support.foreign_files import (
+    ARN,
+    SOCIAL_TOKEN,
+    long,
+    write_cli_database,
+    write_ide_token,
+)
 
 ARRAY = '[{"auth":"Social","refreshToken":"your-token"}]'
 HASH = "0123456789abcdef0123456789abcdef01234567"
@@ -116,3 +125,79 @@ def test_a_file_that_cannot_be_used_is_named(
 
     with pytest.raises(SetupError, match=r"accounts\.json"):
         load_accounts("accounts.json", here)
+
+
+def test_a_token_file_of_the_ide_brings_its_bearer(tmp_path: Path) -> None:
+    intake = read_file(write_ide_token(tmp_path))
+
+    (entry,) = intake.entries
+    assert entry.name == "kiro-auth-token 1"
+    assert entry.profile_arn == ARN
+    assert intake.access_tokens[0].value == "ide-bearer"
+
+
+def test_a_token_file_of_an_identity_centre_takes_the_registration_beside_it(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / f"{HASH}.json").write_text('{"clientId":"id","clientSecret":"secret"}')
+    path = write_ide_token(tmp_path, authMethod="IdC", provider="Enterprise", clientIdHash=HASH)
+
+    (entry,) = read_file(path).entries
+
+    assert (entry.credential.client_id, entry.credential.client_secret) == ("id", "secret")
+
+
+@pytest.mark.parametrize("token", ["x" * 99, "x" * 200 + "..."])
+def test_a_token_that_was_cut_off_is_refused(tmp_path: Path, token: str) -> None:
+    (problem,) = read_file(write_ide_token(tmp_path, refreshToken=token)).problems
+
+    assert "was cut off" in problem.reason
+
+
+def test_a_token_of_a_hundred_characters_is_whole(tmp_path: Path) -> None:
+    assert len(read_file(write_ide_token(tmp_path, refreshToken="x" * 100)).entries) == 1
+
+
+def test_a_database_is_known_whatever_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "copy.json"
+    write_cli_database(path, {"kirocli:social:token": SOCIAL_TOKEN}).close()
+
+    (entry,) = read_file(path).entries
+
+    assert entry.credential.refresh_token == SOCIAL_TOKEN["refresh_token"]
+
+
+def test_accounts_of_a_manager_are_read_one_by_one(tmp_path: Path) -> None:
+    path = tmp_path / "accounts.json"
+    login = {"refreshToken": long("one"), "authMethod": "social"}
+    path.write_text(
+        json.dumps(
+            {"accounts": [{"label": "work", "credentials": login}, {"kiroApiKey": "ksk_1"}, {}]}
+        )
+    )
+
+    intake = read_file(path)
+
+    assert [entry.name for entry in intake.entries] == ["work", "accounts 2"]
+    assert [problem.index for problem in intake.problems] == [2]
+
+
+def test_an_export_may_hold_tokens_of_any_length(tmp_path: Path) -> None:
+    path = tmp_path / "export.json"
+    account = stored_account(credential=Credential(AuthKind.SOCIAL, "short"))
+    path.write_bytes(write_export([account], with_secrets=True))
+
+    (entry,) = read_file(path).entries
+
+    assert entry.credential.refresh_token == "short"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"), [("no json", "not valid JSON"), ("7", "array of entries")]
+)
+def test_a_file_that_holds_no_accounts_is_named(tmp_path: Path, content: str, reason: str) -> None:
+    path = tmp_path / "accounts.json"
+    path.write_text(content)
+
+    with pytest.raises(SetupError, match=f"accounts.json cannot be used.*{reason}"):
+        read_file(path)

@@ -50,12 +50,14 @@ class Problem(msgspec.Struct, frozen=True):
 class Intake(msgspec.Struct, frozen=True):
     """What a text holds: the usable accounts in order, and what was skipped.
 
-    `access_tokens` are the bearers that came along, by the index of their entry.
+    By the index of their entry: `access_tokens` are the bearers that came along, `soft_caps` the
+    caps that are set.
     """
 
     entries: tuple[ConfiguredAccount, ...] = ()
     problems: tuple[Problem, ...] = ()
     access_tokens: Mapping[int, AccessToken] = {}
+    soft_caps: Mapping[int, int] = {}
 
     def new_accounts(self, *, source: str, group: str = "") -> list[NewAccount]:
         """Return the entries as accounts that a person brings; `group`, if given, wins."""
@@ -68,6 +70,7 @@ class Intake(msgspec.Struct, frozen=True):
                 profile_arn=entry.profile_arn,
                 source=source,
                 access_token=self.access_tokens.get(entry.index),
+                soft_cap=self.soft_caps.get(entry.index, 0),
             )
             for entry in self.entries
         ]
@@ -132,6 +135,7 @@ def read_entries(raws: Sequence[object], reading: Reading) -> Intake:
     entries: list[ConfiguredAccount] = []
     problems: list[Problem] = []
     tokens: dict[int, AccessToken] = {}
+    soft_caps: dict[int, int] = {}
     seen: dict[tuple[str, ...], int] = {}
     for index, raw in enumerate(raws):
         try:
@@ -148,7 +152,9 @@ def read_entries(raws: Sequence[object], reading: Reading) -> Intake:
         entries.append(entry)
         if (token := _access_token(members)) is not None:
             tokens[index] = token
-    return Intake(tuple(entries), tuple(problems), tokens)
+        if soft_cap := _soft_cap(members):
+            soft_caps[index] = soft_cap
+    return Intake(tuple(entries), tuple(problems), tokens, soft_caps)
 
 
 def _members(raw: object) -> dict[str, Any]:  # as in read_document
@@ -247,6 +253,11 @@ def _access_token(members: Mapping[str, Any]) -> AccessToken | None:  # as in re
     except _EntryError:
         return None
     return AccessToken(value, expires_at) if value and expires_at else None
+
+
+def _soft_cap(members: Mapping[str, Any]) -> int:  # as in read_document
+    value = members.get("softcap")
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
 
 
 def _wall_time(value: object) -> float:

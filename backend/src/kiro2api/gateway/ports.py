@@ -129,6 +129,7 @@ class NewAccount(msgspec.Struct, frozen=True, kw_only=True):
     profile_arn: str = ""
     source: str
     access_token: AccessToken | None = None
+    soft_cap: int = 0
 
 
 class Outcome(StrEnum):

@@ -67,6 +67,7 @@ class Intake:
             position=await free_position(self._connection),
             enabled=new.enabled,
             source=new.source,
+            soft_cap=new.soft_cap,
             entry=b"",
             profile_arn=new.profile_arn,
         )

@@ -1,11 +1,22 @@
-"""Accounts from the value of `KIRO_AUTH_TOKEN`, which may be JSON or name a file."""
+"""Accounts from files, and from the value of `KIRO_AUTH_TOKEN`, which may be JSON or name a file."""
 
 from pathlib import Path
 
 from kiro2api.config import Installation, anchored
 from kiro2api.errors import SetupError
-from kiro2api.gateway.intake import Intake, read_accounts
+from kiro2api.gateway.export import is_export
+from kiro2api.gateway.intake import (
+    WHOLE_TOKEN_CHARACTERS,
+    FindRegistration,
+    Intake,
+    Reading,
+    read_accounts,
+    read_document,
+    read_entries,
+)
 from kiro2api.protocol.codewhisperer.endpoints import DEFAULT_REGION
+from kiro2api.store.account_managers import entries_of
+from kiro2api.store.kiro_cli import is_database, read_database
 
 _MAX_FILE_BYTES = 1024 * 1024
 _BLANK = "\ufeff \t\r\n"
@@ -32,17 +43,48 @@ def load_accounts(
         except SetupError as error:
             raise SetupError(f"KIRO_AUTH_TOKEN cannot be used. {error}") from None
     path = _path(value, installation)
-
-    def find_registration(client_id_hash: str) -> str | None:
-        sibling = path.with_name(f"{client_id_hash}.json")
-        return _read(sibling) if sibling.is_file() else None
-
     try:
         return read_accounts(
-            _read(path), default_region=region, find_registration=find_registration
+            _read(path), default_region=region, find_registration=_registration_beside(path)
         )
     except SetupError as error:
         raise SetupError(f"{path}, which KIRO_AUTH_TOKEN names, cannot be used. {error}") from None
+
+
+def read_file(path: Path, *, region: str = DEFAULT_REGION) -> Intake:
+    """Return the accounts in a file of another program, or in an export of this one.
+
+    That is: a token file of the Kiro IDE with its registration beside it, a database of kiro-cli,
+    or JSON with entries, in the shapes of programs that keep accounts. Tokens that were cut off
+    are refused. Nothing is written.
+
+    Raises:
+        SetupError: it cannot be read, or is nothing of the kind.
+    """
+    reading = Reading(
+        region=region,
+        name=path.stem,
+        find_registration=_registration_beside(path),
+        least_token_characters=WHOLE_TOKEN_CHARACTERS,
+    )
+    if is_database(path):
+        return read_entries(read_database(path), reading)
+    try:
+        document = read_document(_read(path).strip(_BLANK))
+    except SetupError as error:
+        raise SetupError(f"{path} cannot be used. {error}") from None
+    if is_export(document):
+        # What it holds was taken in once: how long a token was then is nobody's business now.
+        reading = Reading(region=region, name=path.stem)
+    return read_entries(entries_of(document), reading)
+
+
+def _registration_beside(path: Path) -> FindRegistration:
+    def find(client_id_hash: str) -> str | None:
+        sibling = path.with_name(f"{client_id_hash}.json")
+        return _read(sibling) if sibling.is_file() else None
+
+    return find
 
 
 def _looks_like_json(value: str) -> bool:
