@@ -71,7 +71,7 @@ def test_a_model_that_every_account_was_refused_is_not_offered() -> None:
     entry.apply(msgspec.structs.replace(Condition(), models={NAME: ModelRefusal(until, "no")}))
 
     assert NAME not in [
-        id for id, _, _ in public_models(plane.gateway, "default", ClientKey("k", b""))
+        model.id for model in public_models(plane.gateway, "default", ClientKey("k", b""))
     ]
 
 
@@ -80,4 +80,4 @@ def test_a_key_is_offered_only_the_models_that_it_may_use() -> None:
 
     offered = public_models(Plane().gateway, "default", holder)
 
-    assert [model_id for model_id, _, _ in offered] == ["claude-haiku-4-5"]
+    assert [model.id for model in offered] == ["claude-haiku-4-5"]

@@ -6,9 +6,10 @@ from typing import Protocol
 import msgspec
 
 from kiro2api.protocol.anthropic import errors as anthropic_errors
+from kiro2api.protocol.anthropic import models as anthropic_models
 from kiro2api.protocol.anthropic import parse as anthropic_parse
 from kiro2api.protocol.anthropic import render as anthropic_render
-from kiro2api.protocol.chat.answer import ErrorAnswer, RenderedError, ReplyHead
+from kiro2api.protocol.chat.answer import ErrorAnswer, PublicModel, RenderedError, ReplyHead
 from kiro2api.protocol.chat.events import StreamEvent
 from kiro2api.protocol.chat.fold import Reply
 from kiro2api.protocol.chat.request import ChatRequest
@@ -34,7 +35,8 @@ class Dialect(msgspec.Struct, frozen=True):
 
     `parse` returns what a body asks (headers have lower-case names) or raises `RequestError`.
     `renderer` makes the renderer of one streamed reply. `render_reply` returns the JSON body of a
-    whole reply. `render_error` shapes an error, given the request id.
+    whole reply. `render_error` shapes an error, given the request id. `render_models` and
+    `render_model` return the JSON body of the list of models, and of one.
     """
 
     name: str
@@ -42,6 +44,8 @@ class Dialect(msgspec.Struct, frozen=True):
     renderer: Callable[[ChatRequest, ReplyHead], Renderer]
     render_reply: Callable[[ChatRequest, ReplyHead, Reply], bytes]
     render_error: Callable[[ErrorAnswer, str], RenderedError]
+    render_models: Callable[[Sequence[PublicModel]], bytes]
+    render_model: Callable[[PublicModel], bytes]
 
 
 ANTHROPIC = Dialect(
@@ -50,6 +54,8 @@ ANTHROPIC = Dialect(
     anthropic_render.StreamRenderer,
     anthropic_render.render_reply,
     anthropic_errors.render_error,
+    anthropic_models.render_models,
+    anthropic_models.render_model,
 )
 OPENAI_CHAT = Dialect(
     "openai_chat",
@@ -57,4 +63,6 @@ OPENAI_CHAT = Dialect(
     openai_chat_render.StreamRenderer,
     openai_chat_render.render_reply,
     openai_chat_errors.render_error,
+    openai_chat_render.render_models,
+    openai_chat_render.render_model,
 )

@@ -9,22 +9,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kiro2api.protocol.anthropic.models import render_model, render_models, rfc3339
+from kiro2api.protocol.chat.answer import PublicModel
 
 ENTRIES = [
-    ("claude-opus-4.5", "Claude Opus 4.5", 1_763_942_400),
-    ("auto", "Auto", 0),
-    ("claude-haiku-4.5", "Claude Haiku 4.5", 1_759_276_800),
+    PublicModel("claude-opus-4.5", "Claude Opus 4.5", 1_763_942_400),
+    PublicModel("auto", "Auto"),
+    PublicModel("claude-haiku-4.5", "Claude Haiku 4.5", 1_759_276_800),
 ]
 
 
-def page(entries: list[tuple[str, str, int]]) -> Any:  # JSON
+def page(entries: list[PublicModel]) -> Any:  # JSON
     return msgspec.json.decode(render_models(entries))
 
 
 def test_a_list_is_one_page_in_the_given_order() -> None:
     found = page(ENTRIES)
 
-    assert [model["id"] for model in found["data"]] == [entry[0] for entry in ENTRIES]
+    assert [model["id"] for model in found["data"]] == [entry.id for entry in ENTRIES]
     assert (found["has_more"], found["first_id"], found["last_id"]) == (
         False,
         "claude-opus-4.5",

@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from kiro2api.errors import FaultKind, RequestError, UpstreamError
+from kiro2api.protocol.chat.answer import PublicModel
 from kiro2api.protocol.codewhisperer.models import (
     ModelMap,
-    PublicModel,
     UpstreamModel,
     read_models,
     write_models,

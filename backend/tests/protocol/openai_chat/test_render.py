@@ -15,7 +15,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from kiro2api.errors import FaultKind
 from kiro2api.protocol.chat import events as ev
-from kiro2api.protocol.chat.answer import ReplyHead
+from kiro2api.protocol.chat.answer import PublicModel, ReplyHead
 from kiro2api.protocol.chat.fold import Reply, fold
 from kiro2api.protocol.chat.grammar import Grammar
 from kiro2api.protocol.chat.request import ChatRequest
@@ -355,7 +355,9 @@ def test_a_reply_that_says_nothing_has_empty_content() -> None:
 
 
 def test_models_are_listed_as_the_library_reads_them() -> None:
-    body = json.loads(render_models([("claude-sonnet-4-5", "Claude Sonnet 4.5", 1_700_000_000)]))
+    body = json.loads(
+        render_models([PublicModel("claude-sonnet-4-5", "Claude Sonnet 4.5", 1_700_000_000)])
+    )
 
     assert body["object"] == "list"
     (model,) = [Model.model_validate(entry, strict=True) for entry in body["data"]]
@@ -364,7 +366,7 @@ def test_models_are_listed_as_the_library_reads_them() -> None:
 
 
 def test_one_model_is_shown_alone() -> None:
-    model = Model.model_validate(json.loads(render_model(("m", "M", 5))), strict=True)
+    model = Model.model_validate(json.loads(render_model(PublicModel("m", "M", 5))), strict=True)
 
     assert (model.id, model.object, model.created) == ("m", "model", 5)
 

@@ -2,36 +2,33 @@
 
 from collections.abc import Sequence
 
+from kiro2api.protocol.chat.answer import PublicModel
 from kiro2api.protocol.wire.json import encode
 
-ModelEntry = tuple[str, str, int]
-"""An id, a name for people, and when it was made in seconds since the epoch."""
 
-
-def render_models(entries: Sequence[ModelEntry]) -> bytes:
+def render_models(entries: Sequence[PublicModel]) -> bytes:
     """Return the whole list as one page."""
     return encode(
         {
             "data": [_model(entry) for entry in entries],
             "has_more": False,
-            "first_id": entries[0][0] if entries else None,
-            "last_id": entries[-1][0] if entries else None,
+            "first_id": entries[0].id if entries else None,
+            "last_id": entries[-1].id if entries else None,
         }
     )
 
 
-def render_model(entry: ModelEntry) -> bytes:
+def render_model(entry: PublicModel) -> bytes:
     """Return one model."""
     return encode(_model(entry))
 
 
-def _model(entry: ModelEntry) -> dict[str, str]:
-    name, display_name, created_s = entry
+def _model(entry: PublicModel) -> dict[str, str]:
     return {
         "type": "model",
-        "id": name,
-        "display_name": display_name,
-        "created_at": rfc3339(created_s),
+        "id": entry.id,
+        "display_name": entry.display_name,
+        "created_at": rfc3339(entry.created_s),
         "lifecycle": "active",
     }
 

@@ -36,3 +36,11 @@ class RenderedError(msgspec.Struct, frozen=True):
     status: int
     body: bytes
     headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class PublicModel(msgspec.Struct, frozen=True):
+    """A model as clients list it; `created_s` is 0 where nobody knows."""
+
+    id: str
+    display_name: str
+    created_s: int = 0

@@ -11,6 +11,7 @@ from difflib import get_close_matches
 import msgspec
 
 from kiro2api.errors import FaultKind, RequestError, UpstreamError
+from kiro2api.protocol.chat.answer import PublicModel
 from kiro2api.protocol.wire.json import decode, encode
 
 DEFAULT_WINDOW_TOKENS = 200_000
@@ -50,14 +51,6 @@ class ModelPage(msgspec.Struct, frozen=True):
     models: tuple[UpstreamModel, ...]
     next_token: str = ""
     default: str = ""
-
-
-class PublicModel(msgspec.Struct, frozen=True):
-    """A model as clients list it; `created_s` is 0 where nobody knows."""
-
-    id: str
-    display_name: str
-    created_s: int = 0
 
 
 def read_models(body: bytes) -> ModelPage:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from kiro2api.protocol.chat.answer import ReplyHead
+from kiro2api.protocol.chat.answer import PublicModel, ReplyHead
 from kiro2api.protocol.chat.events import (
     Begin,
     BlockStop,
@@ -28,8 +28,6 @@ from kiro2api.protocol.chat.request import ChatRequest, Text, Thinking, ToolUse
 from kiro2api.protocol.openai_chat import schema
 from kiro2api.protocol.openai_chat.errors import render_failure
 from kiro2api.protocol.wire import json
-
-ModelEntry = tuple[str, str, int]
 
 FINISH_REASONS: Mapping[StopReason, str] = {
     StopReason.END_TURN: "stop",
@@ -192,18 +190,18 @@ def render_reply(_request: ChatRequest, head: ReplyHead, reply: Reply) -> bytes:
     return json.encode(schema.Completion(_id(head), head.created_s, head.model, (choice,), usage))
 
 
-def render_models(entries: Sequence[ModelEntry]) -> bytes:
-    """Return the list of models; an entry is id, display name and creation time."""
+def render_models(entries: Sequence[PublicModel]) -> bytes:
+    """Return the list of models."""
     return json.encode(schema.ModelList(tuple(_model(entry) for entry in entries)))
 
 
-def render_model(entry: ModelEntry) -> bytes:
+def render_model(entry: PublicModel) -> bytes:
     """Return one model."""
     return json.encode(_model(entry))
 
 
-def _model(entry: ModelEntry) -> schema.Model:
-    return schema.Model(id=entry[0], created=entry[2], owned_by=_OWNER)
+def _model(entry: PublicModel) -> schema.Model:
+    return schema.Model(id=entry.id, created=entry.created_s, owned_by=_OWNER)
 
 
 def _id(head: ReplyHead) -> str:
