@@ -64,7 +64,7 @@ def test_a_token_is_renewed_before_it_ends_though_nobody_asks(
     start_gateway: StartGateway, emulator: RunningEmulator
 ) -> None:
     """Ten minutes ahead."""
-    start_gateway(emulator.add_account("one", access_lifetime_s=600.5))
+    start_gateway(emulator.add_account("one", access_lifetime_s=602.0))
     emulator.wait_for(lambda: len(emulator.refreshes()) >= 2, what="a second refresh")
 
     assert emulator.generations() == []
