@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from kiro2api import __version__, compose, logs
+from kiro2api.cli.accounts import accounts
 from kiro2api.cli.db import db
 from kiro2api.cli.explain import explain
 from kiro2api.cli.serve import serve_command
@@ -25,6 +26,7 @@ config = typer.Typer(help="Settings.")
 app.add_typer(keys, name="keys")
 app.add_typer(config, name="config")
 app.add_typer(db, name="db")
+app.add_typer(accounts, name="accounts")
 app.command()(explain)
 
 _EnvFile = Annotated[
