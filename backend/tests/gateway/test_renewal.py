@@ -283,19 +283,35 @@ def test_an_account_that_works_again_is_put_back() -> None:
     assert scene.standing is Standing.READY
 
 
-def test_a_followed_credential_is_read_anew_before_each_refresh() -> None:
-    scene = Scene()
+def followed(scene: Scene, **changes: object) -> list[str]:
+    """Let the account follow a file, whose look makes `changes`; return the paths looked at."""
     scene.entry.source = "follow:/home/someone/data.sqlite3"
-    asked = []
+    asked: list[str] = []
 
-    async def follow(path: str, known: Credential) -> Credential:
+    async def follow(path: str) -> None:
         asked.append(path)
-        return Credential(AuthKind.SOCIAL, "from the other program")
+        if len(asked) == 1:
+            scene.store.rows["a"] = msgspec.structs.replace(
+                scene.store.rows["a"], version=2, **changes
+            )
 
     scene.renewal._follow = follow
+    return asked
+
+
+def test_a_followed_file_is_looked_at_before_each_refresh() -> None:
+    scene = Scene()
+    asked = followed(scene, credential=Credential(AuthKind.SOCIAL, "from the other program"))
 
     assert scene.token() == "for from the other program"
     assert asked == ["/home/someone/data.sqlite3"]
+
+
+def test_a_good_bearer_of_a_followed_file_is_used_and_nothing_rotated() -> None:
+    scene = Scene()
+    followed(scene, access_token=AccessToken("theirs", scene.clock.wall() + 3600))
+
+    assert (scene.token(), scene.upstream.calls) == ("theirs", [])
 
 
 def test_a_key_is_its_own_bearer_and_never_refreshed() -> None:

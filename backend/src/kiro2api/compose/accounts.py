@@ -10,6 +10,7 @@ from kiro2api.config import Installation, Settings
 from kiro2api.errors import Kiro2apiError
 from kiro2api.gateway.catalogue import Catalogue, restore_models
 from kiro2api.gateway.control import ControlPlane
+from kiro2api.gateway.following import Following
 from kiro2api.gateway.intake import Intake
 from kiro2api.gateway.profiles import Profiles
 from kiro2api.gateway.renewal import Renewal
@@ -18,7 +19,7 @@ from kiro2api.gateway.tasks import TaskOwner
 from kiro2api.gateway.upkeep import Upkeep
 from kiro2api.gateway.usage import UsagePolls
 from kiro2api.logs import LogEvent
-from kiro2api.store.credential_files import load_accounts
+from kiro2api.store.credential_files import FollowedFiles, load_accounts
 from kiro2api.store.opening import Store
 from kiro2api.upstream.client import CurlUpstream
 
@@ -37,6 +38,11 @@ class Accounts:
         self.upstream = CurlUpstream(upstream_options(settings))
         self.tasks = TaskOwner(lambda error: log_crash(error, "background"))
         self._refreshes = TaskOwner(_log_refresh_crash)
+        self.following = Following(
+            store=store.accounts,
+            files=FollowedFiles(region=settings.region),
+            clock=self.clock,
+        )
         self.renewal = Renewal(
             upstream=self.upstream,
             store=store.accounts,
@@ -46,6 +52,7 @@ class Accounts:
             endpoints=self.endpoints,
             user_agent=settings.user_agent,
             holder=self.chance.id(),
+            follow=self.following.bring_up,
         )
         control = ControlPlane(
             upstream=self.upstream,

@@ -139,6 +139,7 @@ class _Program:
     def _start_background(self) -> None:
         start = self._accounts.tasks.start
         start(self._accounts.upkeep.run_forever())
+        start(self._accounts.following.run_forever())
         start(self._app.streams.sweep_forever())
         start(self._reload.run_forever())
         start(self._touch_keys_forever())

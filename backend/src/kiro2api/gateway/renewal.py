@@ -7,6 +7,7 @@ import msgspec
 
 from kiro2api import logs
 from kiro2api.errors import FaultKind, StoreError, TransferError, UpstreamError
+from kiro2api.gateway.following import FOLLOW
 from kiro2api.gateway.ports import AccessToken, AccountStore, Clock, Upstream
 from kiro2api.gateway.roster import Entry, Roster
 from kiro2api.gateway.tasks import TaskOwner
@@ -14,7 +15,6 @@ from kiro2api.logs import LogEvent
 from kiro2api.pool.account import Standing
 from kiro2api.pool.transitions import Fault
 from kiro2api.protocol.codewhisperer.auth import Refreshed, read_refresh, refresh_call
-from kiro2api.protocol.codewhisperer.credential import Credential
 from kiro2api.protocol.codewhisperer.endpoints import Endpoints
 
 # A token this close to its end is not sent any more: the request could outlive it on the way.
@@ -33,9 +33,8 @@ PROLONG_S = 3.0
 LOOK_S = 0.1
 
 
-FOLLOW = "follow:"
-Follow = Callable[[str, Credential], Awaitable[Credential | None]]
-"""Gives the credential that a file of another program holds now, by path and by the known one."""
+Follow = Callable[[str], Awaitable[None]]
+"""Brings the store up to what the file of another program at that path holds now."""
 
 
 class Unsaved(msgspec.Struct, frozen=True):
@@ -57,8 +56,8 @@ class Renewal:
     The background, an expired token, a rejected one and the command line all come through `renew`.
     Across processes a lease in the store makes it one refresh at a time, and the version of the
     credential keeps a holder that slept through its lease from overwriting the next one's.
-    `holder` names this process; `follow` re-reads the credential of an account that lives in
-    another program's files.
+    `holder` names this process; `follow` looks at the file of an account that lives in another
+    program's, which may have a newer login, or a bearer that is good still.
 
     If the process is killed after the upstream has rotated a token and before it is saved, that
     token is lost: the next refresh is refused, and the account says that it needs a login.
@@ -177,33 +176,29 @@ class Renewal:
             logs.write(LogEvent.STORE_WRITE_FAILED, what="a lease", reason=str(error))
 
     async def _refresh_alone(self, entry: Entry, rejected: str) -> AccessToken:
+        await self._bring_up(entry)
         # Whoever had the lease before us may have refreshed while we waited for it.
         if (token := await self._adopted(entry, rejected)) is not None:
             return token
         await self._store.prove_writable()
-        await self._followed(entry)
         try:
             refreshed = await self._call(entry)
         except UpstreamError as error:
             if error.kind is not FaultKind.TOKEN_REJECTED:
                 raise
             # Somebody else may have rotated the credential since we read it.
-            if not (await self._reread(entry) or await self._followed(entry)):
+            await self._bring_up(entry)
+            if not await self._reread(entry):
                 raise
             if (token := await self._adopted(entry, rejected)) is not None:
                 return token
             refreshed = await self._call(entry)
         return await self._save(entry, self._rotation(entry, refreshed))
 
-    async def _followed(self, entry: Entry) -> bool:
-        """Adopt the credential as the program that owns it has it now; tell whether it is new."""
-        if self._follow is None or not entry.source.startswith(FOLLOW):
-            return False
-        credential = await self._follow(entry.source.removeprefix(FOLLOW), entry.credential)
-        if credential is None or credential == entry.credential:
-            return False
-        entry.credential = credential
-        return True
+    async def _bring_up(self, entry: Entry) -> None:
+        """Let the store have what the program that owns the login of `entry` has made of it."""
+        if self._follow is not None and entry.source.startswith(FOLLOW):
+            await self._follow(entry.source.removeprefix(FOLLOW))
 
     async def _adopted(self, entry: Entry, rejected: str) -> AccessToken | None:
         """Return a good token that the store has and we had not; None when there is none."""

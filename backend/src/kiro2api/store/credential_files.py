@@ -1,5 +1,6 @@
 """Accounts from files, and from the value of `KIRO_AUTH_TOKEN`, which may be JSON or name a file."""
 
+import asyncio
 from pathlib import Path
 
 from kiro2api.config import Installation, anchored
@@ -16,7 +17,7 @@ from kiro2api.gateway.intake import (
 )
 from kiro2api.protocol.codewhisperer.endpoints import DEFAULT_REGION
 from kiro2api.store.account_managers import entries_of
-from kiro2api.store.kiro_cli import is_database, read_database
+from kiro2api.store.kiro_cli import is_database, read_database, stamps
 
 _MAX_FILE_BYTES = 1024 * 1024
 _BLANK = "\ufeff \t\r\n"
@@ -77,6 +78,25 @@ def read_file(path: Path, *, region: str = DEFAULT_REGION) -> Intake:
         # What it holds was taken in once: how long a token was then is nobody's business now.
         reading = Reading(region=region, name=path.stem)
     return read_entries(entries_of(document), reading)
+
+
+class FollowedFiles:
+    """Implements `gateway.following.Files`; `region` is that of logins that name none."""
+
+    def __init__(self, *, region: str = DEFAULT_REGION) -> None:
+        self._region = region
+
+    async def state(self, path: str) -> str:
+        """Return a text that changes with the file at `path`."""
+        return await asyncio.to_thread(stamps, Path(path))
+
+    async def read(self, path: str) -> Intake:
+        """Return the accounts in the file.
+
+        Raises:
+            SetupError: as `read_file`.
+        """
+        return await asyncio.to_thread(read_file, Path(path), region=self._region)
 
 
 def _registration_beside(path: Path) -> FindRegistration:
