@@ -77,7 +77,7 @@ class LogEvent(StrEnum):
     USAGE_POLL_FAILED = "usage_poll_failed", "debug"
     ACCOUNTS_MERGED = "accounts_merged", "info"
     STORE_READ_FAILED = "store_read_failed", "error"
-    FOLLOWED_FILE_UNREADABLE = "followed_file_unreadable", "warning"
+    FOLLOWED_FILE_READ_FAILED = "followed_file_read_failed", "warning"
     ACCOUNTS_RELOADED = "accounts_reloaded", "info"
     UNKNOWN_FAULT_SEEN = "unknown_fault_seen", "warning"
     REQUEST_FINISHED = "request_finished", "info"

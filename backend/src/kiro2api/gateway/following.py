@@ -77,7 +77,7 @@ class Following:
             intake = await self._files.read(path)
         except SetupError as error:
             self._seen[path] = state
-            logs.write(LogEvent.FOLLOWED_FILE_UNREADABLE, path=path, reason=str(error))
+            logs.write(LogEvent.FOLLOWED_FILE_READ_FAILED, path=path, reason=str(error))
             return
         source = FOLLOW + path
         kinds = [a.credential.kind for a in await self._store.accounts() if a.source == source]
