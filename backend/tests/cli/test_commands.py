@@ -7,6 +7,7 @@ import pytest
 from kiro2api import __version__
 from kiro2api.cli import commands, main
 from kiro2api.config import SETTINGS, Installation, settings_table
+from kiro2api.protocol.wire.json import decode
 
 
 @pytest.fixture(autouse=True)
@@ -65,8 +66,17 @@ def test_the_file_that_serve_was_told_of_may_be_named_here_too(
     run("config", "print", "--env-file", str(path))
     assert printed(capsys)["KIRO_DB_PATH"] == str(tmp_path / "mine" / "my.db")
 
-    run("keys", "reset", "--env-file", str(path))
-    assert (tmp_path / "mine" / "my.db").is_file()
+
+def test_programs_get_the_settings_with_their_origins_as_json(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PORT", "9000")
+    monkeypatch.setenv("KIRO_CLIENT_TOKEN", "planted-client-key")
+    run("config", "print", "--json")
+    settings = {one["name"]: one for one in decode(capsys.readouterr().out)}
+
+    assert settings["PORT"] == {"name": "PORT", "value": "9000", "origin": "environment"}
+    assert settings["KIRO_CLIENT_TOKEN"]["value"] == "***"
 
 
 def test_printed_settings_hide_what_is_secret(
@@ -95,32 +105,6 @@ def test_the_version_is_a_command_too(capsys: pytest.CaptureFixture[str]) -> Non
     run("version")
 
     assert capsys.readouterr().out == f"kiro2api {__version__}\n"
-
-
-def test_a_reset_prints_the_new_key_alone(
-    capsys: pytest.CaptureFixture[str], installation: Installation
-) -> None:
-    run("keys", "reset")
-    [first] = capsys.readouterr().out.splitlines()
-    run("keys", "reset")
-    told = capsys.readouterr()
-    [second] = told.out.splitlines()
-
-    assert first != second
-    assert "next start" in told.err
-    assert (installation.data / "kiro2api.db").is_file()
-
-
-def test_a_reset_is_refused_while_the_settings_name_the_key(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, installation: Installation
-) -> None:
-    monkeypatch.setenv("KIRO_CLIENT_TOKEN", "my-key")
-    with pytest.raises(SystemExit) as ended:
-        main(["keys", "reset"])
-
-    assert ended.value.code == 78
-    assert "KIRO_CLIENT_TOKEN is set" in capsys.readouterr().err
-    assert not installation.data.exists()
 
 
 def test_serve_is_listed_with_its_own_help(capsys: pytest.CaptureFixture[str]) -> None:

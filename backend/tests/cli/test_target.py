@@ -1,5 +1,7 @@
 """What commands work on."""
 
+from pathlib import Path
+
 import pytest
 
 from kiro2api import logs
@@ -48,3 +50,14 @@ def test_a_wrong_use_ends_with_its_reason_on_standard_error(commands: Commands) 
 
     assert commands.run("accounts", "show", "two", code=2) == ""
     assert commands.error == "kiro2api: there is no account 'two'. There are: one.\n"
+
+
+def test_the_file_that_serve_was_told_of_may_be_named_here_too(
+    commands: Commands, tmp_path: Path
+) -> None:
+    path = tmp_path / "my.env"
+    path.write_text(f"KIRO_DB_PATH={tmp_path / 'mine' / 'my.db'}\n")
+
+    commands.run("keys", "reset", "--env-file", str(path))
+
+    assert (tmp_path / "mine" / "my.db").is_file()

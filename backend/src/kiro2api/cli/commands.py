@@ -1,7 +1,5 @@
 """The commands beside `serve`."""
 
-import asyncio
-import sys
 from typing import Annotated
 
 import typer
@@ -10,9 +8,13 @@ from kiro2api import __version__, compose, logs
 from kiro2api.cli.accounts import accounts
 from kiro2api.cli.db import db
 from kiro2api.cli.explain import explain
+from kiro2api.cli.groups import groups
+from kiro2api.cli.keys import keys
+from kiro2api.cli.models import models
+from kiro2api.cli.output import print_json
 from kiro2api.cli.serve import serve_command
+from kiro2api.cli.target import AsJson, EnvFile
 from kiro2api.config import SETTINGS, Settings, find_installation, load, settings_table
-from kiro2api.errors import SetupError
 
 app = typer.Typer(
     name="kiro2api",
@@ -21,17 +23,15 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-keys = typer.Typer(help="Client keys.")
 config = typer.Typer(help="Settings.")
 app.add_typer(keys, name="keys")
 app.add_typer(config, name="config")
 app.add_typer(db, name="db")
 app.add_typer(accounts, name="accounts")
+app.add_typer(groups, name="groups")
 app.command()(explain)
+app.command()(models)
 
-_EnvFile = Annotated[
-    str | None, typer.Option(help="Read this file instead of .env, as `serve` was told to.")
-]
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
@@ -66,26 +66,26 @@ def demo(
     run_demo(port)
 
 
-@keys.command("reset")
-def keys_reset(env_file: _EnvFile = None) -> None:
-    """Make a new client key and show it; the generated one before it opens nothing any more."""
-    settings = _settings(env_file)
-    if settings.client_token:
-        raise SetupError(
-            "KIRO_CLIENT_TOKEN is set, so it is the client key: change it there, or unset it first."
-        )
-    installation = find_installation(compose.environment())
-    print(asyncio.run(compose.reset_client_key(settings, installation)))
-    print("A gateway that is running takes it from its next start on.", file=sys.stderr)
-
-
 @config.command("print")
 def config_print(
     origin: Annotated[bool, typer.Option(help="Say where each value comes from.")] = False,
-    env_file: _EnvFile = None,
+    json: AsJson = False,
+    env_file: EnvFile = None,
 ) -> None:
     """Print the settings as they are now; secrets are masked."""
     settings = _settings(env_file)
+    if json:
+        print_json(
+            [
+                {
+                    "name": setting.about.env,
+                    "value": settings.shown(setting.name),
+                    "origin": settings.origin_of(setting.name),
+                }
+                for setting in SETTINGS
+            ]
+        )
+        return
     for setting in SETTINGS:
         line = f"{setting.about.env}={settings.shown(setting.name)}"
         if origin:

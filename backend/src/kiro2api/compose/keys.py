@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from kiro2api import logs
+from kiro2api.compose.system import SystemClock
 from kiro2api.config import Installation, Settings, database_path
 from kiro2api.errors import StoreError
 from kiro2api.logs import LogEvent
@@ -59,7 +60,8 @@ async def make_client_key(store: Store) -> str:
     """Return a new generated client key; the one before it opens nothing any more."""
     key = new_client_key()
     logs.register_secrets([key])
-    await store.keys.save_generated_key_digest(store.ring.digest(CLIENT_KEY_PURPOSE, key))
+    digest = store.ring.digest(CLIENT_KEY_PURPOSE, key)
+    await store.keys.save_generated_key_digest(digest, now=SystemClock.wall())
     logs.write(LogEvent.CLIENT_KEY_CREATED)
     return key
 
