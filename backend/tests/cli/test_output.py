@@ -21,6 +21,29 @@ def test_a_table_is_plain_aligned_text_where_there_is_no_terminal(
     assert capsys.readouterr().out == "NAME         WHY\na            no reason\na long name\n"
 
 
+def test_columns_line_up_whatever_the_script(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(("A", "B"), [("账号", "x"), ("e\u0301", "x"), ("abcd", "x")])
+
+    assert capsys.readouterr().out.splitlines() == [
+        "A     B",
+        "账号  x",
+        "e\u0301     x",
+        "abcd  x",
+    ]
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_text_of_others_steers_no_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, terminal: bool
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: terminal)
+    print_table(("NAME",), [("a\x1b[2Jb\nc\r\u202ed",)])
+    told = capsys.readouterr().out
+
+    assert "a [2Jb c  d" in told
+    assert [mark for mark in ("\x1b[2J", "\r", "\u202e") if mark in told] == []
+
+
 def test_on_a_terminal_a_table_has_lines_and_shows_brackets_as_they_are(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from kiro2api.cli.output import local_time, print_table
+from kiro2api.cli.output import local_time, one_line, print_table
 from kiro2api.gateway.checkup import Step
 from kiro2api.gateway.telling import DISABLED, AccountReport, QuotaReport
 from kiro2api.pool.account import Standing
@@ -66,7 +66,7 @@ def print_changed(reports: Sequence[AccountReport], done: str) -> None:
     """Print what the accounts are after a change."""
     for report in reports:
         where = f"place {report.place} of group {report.group}" if report.place else "out"
-        print(f"{report.name}: {done}, {where}, {report.standing}")
+        print(f"{one_line(report.name)}: {done}, {where}, {report.standing}")
 
 
 def print_checks(checked: Sequence[CheckedAccount]) -> None:

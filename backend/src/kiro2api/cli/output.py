@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from datetime import datetime
+from unicodedata import combining, east_asian_width
 
 from kiro2api.protocol.wire.json import encode
 
@@ -13,7 +14,12 @@ def print_json(value: object) -> None:
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table: with lines and colours on a terminal, else as plain aligned text."""
+    """Print a table: with lines on a terminal, else as plain aligned text.
+
+    Cells are texts of others, too: what would steer a terminal is not printed.
+    """
+    head = [one_line(cell) for cell in head]
+    rows = [[one_line(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
         _print_rich(head, rows)
     else:
@@ -34,11 +40,23 @@ def _print_rich(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """Return one line per row, each column as wide as its widest cell."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
     return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        "  ".join(
+            cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)
+        ).rstrip()
         for row in rows
     ]
+
+
+def one_line(text: str) -> str:
+    """Return `text` on one line, without control characters."""
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
+def _width(text: str) -> int:
+    """Return how many columns of a terminal `text` takes."""
+    return sum(2 if east_asian_width(c) in "WF" else 1 for c in text if not combining(c))
 
 
 def local_time(wall: float | None) -> str:
