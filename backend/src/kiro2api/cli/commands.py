@@ -7,9 +7,12 @@ import typer
 from kiro2api import __version__, compose, logs
 from kiro2api.cli.accounts import accounts
 from kiro2api.cli.db import db
+from kiro2api.cli.doctor import doctor
 from kiro2api.cli.explain import explain
 from kiro2api.cli.groups import groups
+from kiro2api.cli.import_export import accounts_export, accounts_import
 from kiro2api.cli.keys import keys
+from kiro2api.cli.login import login
 from kiro2api.cli.models import models
 from kiro2api.cli.output import print_json
 from kiro2api.cli.serve import serve_command
@@ -29,7 +32,11 @@ app.add_typer(config, name="config")
 app.add_typer(db, name="db")
 app.add_typer(accounts, name="accounts")
 app.add_typer(groups, name="groups")
+accounts.command("import")(accounts_import)
+accounts.command("export")(accounts_export)
+app.command()(login)
 app.command()(explain)
+app.command()(doctor)
 app.command()(models)
 
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
