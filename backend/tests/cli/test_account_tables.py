@@ -58,6 +58,14 @@ def test_what_only_a_person_ends_comes_with_the_command_that_ends_it(
     assert printed(capsys)[1].endswith(f"kiro2api {cure}")
 
 
+def test_a_command_that_is_told_can_be_typed_as_it_stands(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    print_accounts([report(name="Builder ID", enabled=False)])
+
+    assert printed(capsys)[1].endswith("kiro2api accounts enable 'Builder ID'")
+
+
 def test_what_returns_by_itself_names_no_command(capsys: pytest.CaptureFixture[str]) -> None:
     print_accounts([report(condition=Condition(Standing.COOLING, "slow down", NOW, NOW + 60))])
 

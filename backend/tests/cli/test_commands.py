@@ -1,13 +1,17 @@
 """The commands beside `serve`."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
+import typer
 
 from kiro2api import __version__
 from kiro2api.cli import commands, main
 from kiro2api.config import SETTINGS, Installation, settings_table
 from kiro2api.protocol.wire.json import decode
+from tests.support.tree import ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -121,3 +125,37 @@ def test_the_emulator_has_its_own_help(capsys: pytest.CaptureFixture[str]) -> No
 
     assert ended.value.code == 0
     assert "--accounts" in capsys.readouterr().out
+
+
+# --------------------------------------------------------------------------------- the reference
+
+
+def leaves(command: click.Command, *path: str) -> Iterator[tuple[str, ...]]:
+    """Yield the words of every command below `command`."""
+    if isinstance(command, click.Group):
+        for name, inner in command.commands.items():
+            yield from leaves(inner, *path, name)
+    else:
+        yield path
+
+
+def test_every_command_is_in_the_reference() -> None:
+    text = (ROOT / "docs" / "reference" / "cli.md").read_text()
+    lacking = [
+        " ".join(words)
+        for words in leaves(typer.main.get_command(commands.app))
+        if f"`kiro2api {' '.join(words)}" not in text
+    ]
+
+    assert lacking == []
+
+
+@pytest.mark.parametrize(
+    "words", sorted(leaves(typer.main.get_command(commands.app))), ids=" ".join
+)
+def test_every_command_takes_help_and_tells_what_it_does(
+    capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    run(*words, "--help")
+
+    assert "usage:" in capsys.readouterr().out.lower()

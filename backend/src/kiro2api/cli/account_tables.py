@@ -1,5 +1,6 @@
 """Accounts as a person at the terminal reads them."""
 
+import shlex
 from collections.abc import Sequence
 
 import msgspec
@@ -108,7 +109,7 @@ def _next_step(report: AccountReport) -> str:
     cure = _CURES.get(report.standing)
     if cure is None or not report.next_step:
         return report.next_step
-    return f"{report.next_step}: kiro2api {cure} {report.name}"
+    return f"{report.next_step}: kiro2api {cure} {shlex.quote(report.name)}"
 
 
 def _credits(quota: QuotaReport | None) -> str:
