@@ -21,8 +21,9 @@ from kiro2api.gateway.ports import (
     SyncReport,
 )
 from kiro2api.protocol.codewhisperer.auth import AuthKind, Credential
+from kiro2api.store.engine import make_engine
 from kiro2api.store.opening import Store, open_store
-from kiro2api.store.schema import CURRENT, Schema
+from kiro2api.store.schema import CURRENT, Schema, bring_up_to_date
 
 T = TypeVar("T")
 SECRET_KEY = "a key for the tests"
@@ -67,6 +68,23 @@ def _empty_database() -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "k.db"
         with_store(path, nothing)
+        return path.read_bytes()
+
+
+@functools.cache
+def database_before_the_first_start() -> bytes:
+    """Return a database of today's schema and nothing else: no key was used on it yet."""
+
+    async def make(path: Path) -> None:
+        engine = make_engine(path, busy_timeout_s=1.0)
+        try:
+            await bring_up_to_date(engine, path, schema=CURRENT, busy_timeout_s=1.0)
+        finally:
+            await engine.dispose()
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "k.db"
+        asyncio.run(make(path))
         return path.read_bytes()
 
 

@@ -106,13 +106,13 @@ def test_what_is_no_object_is_refused(body: bytes) -> None:
 def test_json_that_is_nested_too_deeply_is_refused_at_once(place: str) -> None:
     deep = b"[" * 100_000 + b"]" * 100_000
     body = b'{"model":"m","messages":[],"' + place.encode() + b'":' + deep + b"}"
-    start = time.perf_counter()
+    start = time.process_time()
 
     with pytest.raises(RequestError) as raised:
         parse(body, {})
 
     assert raised.value.code == "json_too_deep"
-    assert time.perf_counter() - start < 0.5
+    assert time.process_time() - start < 0.5
 
 
 @pytest.mark.parametrize(
@@ -574,6 +574,6 @@ def test_a_megabyte_is_parsed_in_milliseconds() -> None:
 
 
 def elapsed(body: bytes) -> float:
-    start = time.perf_counter()
+    start = time.process_time()
     parse(body, {})
-    return time.perf_counter() - start
+    return time.process_time() - start
