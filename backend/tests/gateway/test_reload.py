@@ -125,3 +125,58 @@ def test_a_verdict_of_another_process_keeps_its_time_on_our_clock() -> None:
 
     until = scene.entry.account.condition.until
     assert until == scene.clock.monotonic() + 100
+
+
+def test_a_verdict_that_is_saved_while_the_store_is_read_stays() -> None:
+    scene = Scene()
+    scene.look()
+    fault = Fault(FaultKind.RATE_LIMITED, retry_after_s=600.0)
+    scene.roster.record_fault(scene.entry, fault, now=scene.clock.monotonic(), jitter=0.0)
+    scene.change(name="new")
+
+    def save() -> None:
+        offset_s = scene.clock.wall() - scene.clock.monotonic()
+        scene.entry.kept = shifted(scene.entry.account.condition, offset_s)
+        scene.change(condition=scene.entry.kept)
+
+    scene.store.while_reading = save
+    scene.look()
+
+    assert scene.entry.account.condition.standing is Standing.COOLING
+    scene.look()
+    assert scene.entry.account.condition.standing is Standing.COOLING
+
+
+def test_a_credential_that_is_saved_while_the_store_is_read_stays() -> None:
+    scene = Scene()
+    scene.look()
+    scene.change(name="new")
+
+    def rotate() -> None:
+        token = AccessToken("ours", scene.clock.wall() + 3600)
+        scene.change(version=scene.entry.version + 1, access_token=token)
+        scene.entry.adopt(scene.store.rows["a"])
+
+    scene.store.while_reading = rotate
+    scene.look()
+
+    assert scene.entry.token is not None
+    assert scene.entry.token.value == "ours"
+
+
+def test_a_verdict_that_is_being_saved_stays_and_the_store_is_read_again() -> None:
+    scene = Scene()
+    scene.look()
+    fault = Fault(FaultKind.RATE_LIMITED, retry_after_s=600.0)
+    scene.roster.record_fault(scene.entry, fault, now=scene.clock.monotonic(), jitter=0.0)
+    wall = scene.clock.wall()
+    scene.change(condition=Condition(standing=Standing.SUSPENDED, since=wall))
+    scene.roster.saving.add("a")
+    scene.look()
+    before = scene.entry.account.condition.standing
+    scene.roster.saving.discard("a")
+
+    scene.look()
+
+    assert before is Standing.COOLING
+    assert scene.entry.account.condition.standing is Standing.SUSPENDED

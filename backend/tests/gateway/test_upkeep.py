@@ -266,16 +266,18 @@ def test_a_bug_in_the_care_of_an_account_is_not_met_every_round() -> None:
     assert scene.round() == []
 
 
-def test_a_verdict_is_known_for_ours_while_it_is_being_saved() -> None:
+def test_a_verdict_is_known_for_ours_while_it_is_being_saved_and_after() -> None:
     scene = Scene()
-    seen: list[Condition | None] = []
+    seen: list[set[str]] = []
 
     async def save(account_id: str, condition: Condition) -> None:
-        seen.append(scene.entry.kept)
-        assert scene.entry.kept == condition
+        seen.append(set(scene.roster.saving))
 
     scene.store.save_condition = save  # type: ignore[method-assign] # to look while it runs
     scene.roster.record_login_refused(scene.entry, "dead", now=scene.clock.monotonic())
     scene.round()
 
-    assert len(seen) == 1
+    assert seen == [{"a"}]
+    assert scene.roster.saving == set()
+    assert scene.entry.kept is not None
+    assert scene.entry.kept.standing is Standing.NEEDS_LOGIN

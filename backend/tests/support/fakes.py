@@ -70,6 +70,8 @@ class FakeStore:
         self.conditions: dict[str, Condition] = {}
         self.leases: dict[str, tuple[str, float]] = {}
         self.changes = 0
+        # Happens once, between the reading of all accounts and its end.
+        self.while_reading: Callable[[], None] = lambda: None
 
     def _check(self) -> None:
         if self.is_away:
@@ -94,6 +96,8 @@ class FakeStore:
     async def accounts(self) -> list[StoredAccount]:
         self._check()
         there = [row for row in self.rows.values() if not row.removed]
+        happens, self.while_reading = self.while_reading, lambda: None
+        happens()
         return sorted(there, key=lambda row: row.position)
 
     async def all_accounts(self) -> list[StoredAccount]:

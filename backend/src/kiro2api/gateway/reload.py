@@ -1,6 +1,6 @@
 """What other processes change in the store: noticed by its revision, taken over without a break."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
@@ -56,13 +56,25 @@ class Reload:
         revision = await self._store.revision()
         if revision == self._revision:
             return
-        stored = {account.id: account for account in await self._store.accounts()}
         for other in self._others:
             await other()
-        self._take_over(stored)
-        self._revision = revision
+        kept = {
+            entry.id: entry.kept
+            for entry in self._roster.entries()
+            if entry.id not in self._roster.saving
+        }
+        stored = {account.id: account for account in await self._store.accounts()}
+        if self._take_over(stored, kept):
+            self._revision = revision
 
-    def _take_over(self, stored: dict[str, StoredAccount]) -> None:
+    def _take_over(
+        self, stored: Mapping[str, StoredAccount], kept: Mapping[str, Condition | None]
+    ) -> bool:
+        """Tell whether the roster is as the store now; `kept` is what it knew before the reading.
+
+        A verdict that was being saved meanwhile is newer than what was read, or is not: the next
+        look will tell.
+        """
         present = {entry.id: entry for entry in self._roster.entries()}
         gone = [entry for entry in present.values() if entry.id not in stored]
         for entry in gone:
@@ -70,11 +82,17 @@ class Reload:
         added = [account for account in stored.values() if account.id not in present]
         for account in added:
             self._roster.put(self._made(account))
+        is_whole = True
         for account_id, entry in present.items():
             if account_id in stored:
                 self._follow(entry, stored[account_id])
+                if account_id in kept and kept[account_id] is entry.kept:
+                    self._follow_verdict(entry, stored[account_id].condition)
+                else:
+                    is_whole = False
         if gone or added:
             logs.write(LogEvent.ACCOUNTS_RELOADED, added=len(added), removed=len(gone))
+        return is_whole
 
     def _made(self, account: StoredAccount) -> Entry:
         entry = make_entry(
@@ -87,11 +105,11 @@ class Reload:
 
     def _follow(self, entry: Entry, account: StoredAccount) -> None:
         """Let an account in the pool be as the store says; what runs on it is left alone."""
-        if account.version != entry.version:
+        if account.version > entry.version:
             entry.adopt(account)
         elif account.profile_arn != entry.profile_arn and account.profile_arn:
             entry.use_profile(account.profile_arn)
-        changed = msgspec.structs.replace(
+        entry.account = msgspec.structs.replace(
             entry.account,
             name=account.name,
             group=account.group,
@@ -99,13 +117,14 @@ class Reload:
             enabled=account.enabled,
             soft_cap=account.soft_cap,
         )
-        if account.condition != entry.kept:
-            # Neither what we read nor what we saved: a person, or another process, has spoken.
-            entry.kept = account.condition
-            self._roster.changed.discard(entry.id)
-            condition = Condition()
-            if account.condition is not None:
-                offset_s = self._clock.monotonic() - self._clock.wall()
-                condition = shifted(account.condition, offset_s)
-            changed = msgspec.structs.replace(changed, condition=condition)
-        entry.account = changed
+
+    def _follow_verdict(self, entry: Entry, stored: Condition | None) -> None:
+        if stored == entry.kept:
+            return
+        # Neither what we read nor what we saved: a person, or another process, has spoken.
+        entry.kept = stored
+        self._roster.changed.discard(entry.id)
+        condition = Condition()
+        if stored is not None:
+            condition = shifted(stored, self._clock.monotonic() - self._clock.wall())
+        entry.apply(condition)

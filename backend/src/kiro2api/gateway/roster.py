@@ -36,6 +36,7 @@ class Entry:
         self.account = account
         self._endpoints = endpoints
         self.routes: tuple[Route, ...] = ()
+        self._route_keys: list[str] = []
         self.route_index = 0
         self.models = None
         self.models_fetched_at = stored.models_fetched_at
@@ -69,12 +70,17 @@ class Entry:
         )
         if routes != self.routes:
             self.routes = routes
+            self._route_keys = [route.key for route in routes]
             self._take_route(self.proven_route)
 
     def _take_route(self, key: str) -> None:
         """Go the way that `key` names; the likeliest one when there is no such way now."""
-        keys = [route.key for route in self.routes]
+        keys = self._route_keys
         self.route_index = keys.index(key) if key in keys else 0
+
+    def prove_route(self) -> None:
+        """Note that the way it goes at present has served a request."""
+        self.proven_route = self._route_keys[self.route_index]
 
     def know_quota(self, quota: Quota, *, fetched_at: float) -> None:
         """Keep what is left of the account's credits."""
@@ -119,7 +125,9 @@ class Roster:
         self._entries: dict[str, Entry] = {entry.id: entry for entry in entries}
         self.group_settings: Mapping[str, GroupSettings] = {}
         self.trials: set[str] = set()
+        # Accounts whose verdict the store does not have yet, and those whose it is given now.
         self.changed: set[str] = set()
+        self.saving: set[str] = set()
 
     def entries(self) -> list[Entry]:
         """Return all accounts in the configured order."""

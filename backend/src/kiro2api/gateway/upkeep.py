@@ -81,14 +81,17 @@ class Upkeep:
                 self._roster.changed.discard(account_id)
                 continue
             condition = entry.account.condition
-            before, entry.kept = entry.kept, shifted(condition, offset_s)
+            kept = shifted(condition, offset_s)
+            # Who reads the store meanwhile must not take either verdict for somebody else's.
+            self._roster.saving.add(account_id)
             try:
-                # `kept` first: who reads the store meanwhile must know this verdict for ours.
-                await self._store.save_condition(account_id, entry.kept)
+                await self._store.save_condition(account_id, kept)
+                entry.kept = kept
             except StoreError as error:
-                entry.kept = before
                 logs.write(LogEvent.STORE_WRITE_FAILED, what="a verdict", reason=str(error))
                 continue
+            finally:
+                self._roster.saving.discard(account_id)
             # Only now: the end of the program may cut this round, and its last one saves the rest.
             if entry.account.condition is condition:
                 self._roster.changed.discard(account_id)
