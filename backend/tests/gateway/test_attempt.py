@@ -29,6 +29,7 @@ from kiro2api.protocol.chat.grammar import Grammar
 from kiro2api.protocol.chat.request import ChatRequest, Role, Text, Turn
 from kiro2api.protocol.codewhisperer.endpoints import Endpoints
 from kiro2api.protocol.codewhisperer.models import ModelMap, UpstreamModel
+from kiro2api.protocol.codewhisperer.quota import Quota
 from kiro2api.protocol.wire.eventstream import Header, encode_frame
 from kiro2api.protocol.wire.http import HttpCall
 from kiro2api.protocol.wire.json import decode, encode
@@ -493,6 +494,15 @@ def test_a_drained_account_returns_when_its_quota_renews() -> None:
     assert until is not None
     wall = scene.clock.wall()
     assert until - scene.clock.monotonic() == pytest.approx(quota_reset("MONTHLY", wall) - wall)
+
+
+def test_a_drained_account_returns_when_the_upstream_has_said_that_its_credits_renew() -> None:
+    scene = Scene(a=[refusal(402, reason="MONTHLY_REQUEST_COUNT")], b=[ok()])
+    entry = scene.roster.entry("a")
+    entry.know_quota(Quota(50.0, 50.0, 0.0, scene.clock.wall() + 5_000.0), fetched_at=1.0)
+    scene.serve()
+
+    assert entry.account.condition.until == scene.clock.monotonic() + 5_000.0
 
 
 def conversation(first_words: str) -> ChatRequest:

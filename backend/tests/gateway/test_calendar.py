@@ -45,3 +45,22 @@ def test_a_quota_renews_with_its_period(code: str, days: int) -> None:
     wall = at(2026, 11, 25, 13)
 
     assert 0 < quota_reset(code, wall) - wall <= days * 86_400
+
+
+def test_a_monthly_quota_renews_when_the_upstream_says() -> None:
+    wall = at(2026, 11, 25, 13)
+
+    assert quota_reset("MONTHLY_REQUEST_COUNT", wall, told=wall + 100.0) == wall + 100.0
+
+
+@pytest.mark.parametrize("code", ["DAILY_REQUEST_COUNT", "WEEKLY_REQUEST_COUNT"])
+def test_what_is_told_of_the_month_says_nothing_of_shorter_quotas(code: str) -> None:
+    wall = at(2026, 11, 25, 13)
+
+    assert quota_reset(code, wall, told=wall + 100.0) == quota_reset(code, wall)
+
+
+def test_a_reset_that_was_told_and_is_past_is_not_believed() -> None:
+    wall = at(2026, 11, 25, 13)
+
+    assert quota_reset("", wall, told=wall - 1.0) == next_month_utc(wall)

@@ -143,7 +143,7 @@ class Run:
         self._conversation_id = conversation_id(
             request.conversation_key, owner=record.key, chance=gateway.chance
         )
-        self._continuation_id = gateway.chance.uuid()
+        # One name for both: each is new with a request and stays through its attempts.
         self._invocation_id = gateway.chance.uuid()
         self._strategy = strategy_named(gateway.roster.settings(group).strategy)
         self._key = sticky_key(request, owner=record.key) if self._strategy.sticks else ""
@@ -301,7 +301,7 @@ class Run:
             await self._relay(entry, transfer, built)
         finally:
             transfer.cancel()
-        entry.proven_route = entry.route.key
+        entry.prove_route()
         gateway.roster.record_success(
             entry, model=self._request.model, now=gateway.clock.monotonic()
         )
@@ -310,7 +310,7 @@ class Run:
         plan = BuildPlan(
             model_id=model_id,
             conversation_id=self._conversation_id,
-            continuation_id=self._continuation_id,
+            continuation_id=self._invocation_id,
             profile_arn=entry.route.profile_arn,
             agent_mode=AGENT_MODE if entry.route.form is WireForm.JSON10 else "",
             max_description_length=self._gateway.limits.max_tool_description,
@@ -466,7 +466,8 @@ class Run:
         wall, now = gateway.clock.wall(), gateway.clock.monotonic()
         resets_at = None
         if fault.kind is FaultKind.OUT_OF_QUOTA and fault.retry_after_s is None:
-            resets_at = now + quota_reset(fault.code, wall) - wall
+            told = entry.quota.resets_at if entry.quota is not None else None
+            resets_at = now + quota_reset(fault.code, wall, told=told) - wall
         gateway.roster.record_fault(
             entry,
             Fault(

@@ -23,10 +23,16 @@ def next_monday_utc(wall_s: float) -> float:
     return (midnight + timedelta(days=(7 - midnight.weekday()) % 7)).timestamp()
 
 
-def quota_reset(code: str, wall: float) -> float:
-    """Return the wall time at which the quota named by `code` renews; months by default."""
+def quota_reset(code: str, wall: float, *, told: float | None = None) -> float:
+    """Return the wall time at which the quota named by `code` renews; months by default.
+
+    `told` is when the upstream has said that the credits of the account renew, None if it has not:
+    its months begin on any day.
+    """
     if code.startswith("DAILY"):
         return next_midnight_utc(wall)
     if code.startswith("WEEKLY"):
         return next_monday_utc(wall)
+    if told is not None and told > wall:
+        return told
     return next_month_utc(wall)
