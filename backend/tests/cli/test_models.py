@@ -40,8 +40,8 @@ def test_the_models_are_a_table_for_people(commands: Commands) -> None:
 
     head, *rows = commands.run("models").splitlines()
 
-    assert head.split()[:3] == ["MODEL", "NAME", "UPSTREAM"]
-    assert rows[-1].split() == ["brand-new", "Brand-New", "brand-new", "1000", "one"]
+    assert head.split()[:3] == ["MODEL", "UPSTREAM", "INPUT"]
+    assert rows[-1].split() == ["brand-new", "brand-new", "1000", "one"]
 
 
 def test_a_script_sees_that_nobody_could_be_asked(commands: Commands) -> None:

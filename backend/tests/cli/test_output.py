@@ -55,6 +55,17 @@ def test_on_a_terminal_a_table_has_lines_and_shows_brackets_as_they_are(
     assert "│" in told
 
 
+def test_on_a_narrow_terminal_nothing_is_cut_off(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "30")
+    print_table(("A", "B"), [("x" * 40, "y" * 40)])
+    told = capsys.readouterr().out
+
+    assert (told.count("x"), told.count("y")) == (40, 40)
+
+
 def test_a_time_is_told_by_the_clock_of_the_machine() -> None:
     told = local_time(1_780_000_000.4)
 

@@ -16,7 +16,7 @@ from kiro2api.protocol.codewhisperer.endpoints import Endpoints
 from kiro2api.protocol.codewhisperer.models import ModelMap
 from kiro2api.store.opening import Store
 
-_HEAD = ("MODEL", "NAME", "UPSTREAM", "INPUT TOKENS", "ACCOUNTS", "REFUSED BY")
+_HEAD = ("MODEL", "UPSTREAM", "INPUT TOKENS", "ACCOUNTS", "REFUSED BY")
 
 
 def models(
@@ -59,7 +59,6 @@ def _print(offered: Sequence[OfferedModel], group: str) -> None:
 def _row(model: OfferedModel) -> tuple[str, ...]:
     return (
         model.id,
-        model.name,
         ", ".join(model.upstream),
         str(model.window_tokens),
         ", ".join(model.accounts) or "none",

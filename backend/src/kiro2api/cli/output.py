@@ -28,10 +28,11 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 def _print_rich(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
-    table = Table(*head)
+    # Folded: an id or a time that is cut off is of no use.
+    table = Table(*(Column(title, overflow="fold") for title in head))
     for row in rows:
         # As Text: brackets in a name or a reason are no markup.
         table.add_row(*(Text(cell) for cell in row))
@@ -61,6 +62,4 @@ def _width(text: str) -> int:
 
 def local_time(wall: float | None) -> str:
     """Return a wall time as the clock of this machine shows it; "" for none."""
-    return (
-        "" if wall is None else datetime.fromtimestamp(wall).astimezone().isoformat(" ", "seconds")
-    )
+    return "" if wall is None else datetime.fromtimestamp(wall).isoformat(" ", "seconds")
