@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from kiro2api.compose import open_accounts
-from kiro2api.config import Installation, load
+from kiro2api.config import Installation, Settings, load
 from kiro2api.gateway.ports import NewAccount, StoredAccount
+from kiro2api.pool.account import Condition, Standing
 from kiro2api.store.credential_files import read_file
 from kiro2api.store.opening import Store
 from tests.support.emulator import EmulatedAccount, RunningEmulator
@@ -107,6 +108,22 @@ def test_a_new_login_in_the_file_is_taken_after_ours_has_moved_on(shared: Shared
     assert shared.bearer(renew=True) == shared.emulator.account("b").access_token
     assert shared.bearer(renew=True) == shared.emulator.account("b").access_token
     assert shared.emulator.account("b").dead_token_uses == 0
+
+
+def test_a_new_login_in_the_file_ends_the_verdict_that_asked_for_one(shared: Shared) -> None:
+    account_id = shared.stored().id
+    verdict = Condition(Standing.NEEDS_LOGIN, "the login was refused", 1.0)
+    with_store(shared.ours, lambda store: store.accounts.save_condition(account_id, verdict))
+    put(shared.program, KEY, shared.token(long("second")))
+
+    async def look(store: Store) -> None:
+        async with open_accounts(Settings(), store) as accounts:
+            await accounts.following.look()
+
+    with_store(shared.ours, look)
+
+    assert shared.stored().condition is None
+    assert shared.stored().credential.refresh_token == long("second")
 
 
 def test_nothing_is_written_to_the_other_programs_files(shared: Shared) -> None:

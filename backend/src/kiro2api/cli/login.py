@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from kiro2api.cli.output import print_json
+from kiro2api.cli.output import one_line, print_json
 from kiro2api.cli.target import EXIT_NO, AsJson, EnvFile, Target, on_new_store, read_target, refuse
 from kiro2api.compose import open_logins
 from kiro2api.errors import RequestError, UpstreamError
@@ -96,7 +96,8 @@ def login(
             }
         )
     elif done.became:
-        print(f"The account {wish.name} ({done.became.id}) was {_OUTCOMES[done.became.outcome]}.")
+        outcome = _OUTCOMES[done.became.outcome]
+        print(one_line(f"The account {wish.name} ({done.became.id}) was {outcome}."))
     else:
         _tell(f"No account: {done.reason}.")
     if done.state is not LoginState.APPROVED:
@@ -205,4 +206,5 @@ async def _line() -> str:
 
 
 def _tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    # A reason may be the upstream's text: it must not steer the terminal.
+    print(one_line(line), file=sys.stderr, flush=True)
