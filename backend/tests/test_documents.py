@@ -82,7 +82,7 @@ def test_every_task_that_a_document_names_exists() -> None:
 
 def test_every_module_that_the_architecture_names_exists() -> None:
     text = (ROOT / "ARCHITECTURE.md").read_text() + (ROOT / "README.md").read_text()
-    layers = "admin|cli|compose|config|emulator|gateway|logs|metrics|pool|protocol|secrets|server|store|upstream"
+    layers = "admin|cli|compose|config|doctor|emulator|gateway|logs|metrics|pool|protocol|secrets|server|store|upstream"
     named = set(re.findall(rf"`((?:{layers})(?:/[a-z0-9_/]+)?(?:\.py)?)/?`", text))
 
     assert named

@@ -7,6 +7,7 @@ import typer
 from kiro2api import __version__, compose, logs
 from kiro2api.cli.accounts import accounts
 from kiro2api.cli.db import db
+from kiro2api.cli.doctor import doctor
 from kiro2api.cli.explain import explain
 from kiro2api.cli.groups import groups
 from kiro2api.cli.import_export import accounts_export, accounts_import
@@ -35,6 +36,7 @@ accounts.command("import")(accounts_import)
 accounts.command("export")(accounts_export)
 app.command()(login)
 app.command()(explain)
+app.command()(doctor)
 app.command()(models)
 
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
