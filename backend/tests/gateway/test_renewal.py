@@ -123,6 +123,29 @@ def test_a_rejected_token_that_has_been_replaced_meanwhile_costs_no_refresh() ->
     assert (token.value, scene.upstream.calls) == ("old", [])
 
 
+def test_a_token_that_is_rejected_before_its_refresh_has_ended_is_refreshed_once_more() -> None:
+    scene = Scene()
+    release, gate = scene.store.release_lease, asyncio.Event()
+
+    async def release_late(account_id: str, holder: str) -> None:
+        await gate.wait()
+        await release(account_id, holder)
+
+    async def reject() -> str:
+        scene.store.release_lease = release_late  # type: ignore[method-assign]
+        async with asyncio.TaskGroup() as group:
+            group.create_task(scene.renewal.fresh_token(scene.entry))
+            while scene.entry.token is None or scene.entry.token.value == "old":
+                await asyncio.sleep(0)
+            rejected = scene.entry.token.value
+            again = group.create_task(scene.renewal.renew(scene.entry, rejected=rejected))
+            await asyncio.sleep(0)
+            gate.set()
+        return again.result().value
+
+    assert asyncio.run(reject()) == "for refresh-a'"
+
+
 def test_a_rejected_token_is_refreshed_although_its_time_is_not_up() -> None:
     scene = Scene(expires_in_s=3600)
 

@@ -126,6 +126,12 @@ class Renewal:
         if rejected and entry.token is not None and entry.token.value != rejected:
             return entry.token
         task = self._running.get(entry.id)
+        if task is not None and rejected:
+            token = await asyncio.shield(task)
+            if token.value != rejected:
+                return token
+            # It was all but over: what it has brought is what was rejected.
+            task = self._running.get(entry.id)
         if task is None:
             task = self._tasks.start(self._renew(entry, rejected))
             self._running[entry.id] = task
