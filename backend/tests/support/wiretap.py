@@ -116,8 +116,16 @@ class _Connection:
                 body,
                 answer.status,
                 _lower(answer.headers),
-                answer.read(),
+                _read(answer),
             )
+
+
+def _read(answer: http.client.HTTPResponse) -> bytes:
+    """Return the body, or as much of it as a client has read that left at an error."""
+    try:
+        return answer.read()
+    except http.client.IncompleteRead as cut:
+        return cut.partial
 
 
 class _Replay(io.BytesIO):
