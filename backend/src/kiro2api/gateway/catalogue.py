@@ -49,9 +49,10 @@ class Catalogue:
     async def _page(self, entry: Entry, next_token: str) -> bytes:
         return await self._control.ask(
             entry,
-            lambda token: models_call(
+            lambda token, form: models_call(
                 kind=entry.credential.kind,
                 token=token,
+                form=form,
                 profile_arn=entry.profile_arn,
                 region=entry.credential.region,
                 endpoints=self._control.endpoints,

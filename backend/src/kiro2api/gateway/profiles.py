@@ -92,9 +92,10 @@ class Profiles:
     async def _page(self, entry: Entry, region: str, next_token: str) -> bytes:
         return await self._control.ask(
             entry,
-            lambda token: profiles_call(
+            lambda token, form: profiles_call(
                 kind=entry.credential.kind,
                 token=token,
+                form=form,
                 region=region,
                 endpoints=self._control.endpoints,
                 user_agent=self._control.user_agent,
@@ -105,7 +106,7 @@ class Profiles:
     async def _own(self, entry: Entry) -> Profile:
         body = await self._control.ask(
             entry,
-            lambda token: get_profile_call(
+            lambda token, _form: get_profile_call(
                 kind=entry.credential.kind,
                 token=token,
                 region=entry.credential.region,

@@ -17,7 +17,7 @@ from kiro2api.pool.transitions import (
     after_recovery,
     after_success,
 )
-from kiro2api.protocol.codewhisperer.endpoints import Endpoints, Route, strategies
+from kiro2api.protocol.codewhisperer.endpoints import Endpoints, Route, WireForm, strategies
 from kiro2api.protocol.codewhisperer.models import UpstreamModel
 from kiro2api.protocol.codewhisperer.quota import Quota, restore_quota
 
@@ -43,6 +43,8 @@ class Entry:
         self.source = stored.source
         # The condition as the store has it, in wall time: another one there is somebody else's.
         self.kept = stored.condition
+        # The form in which the control plane's host takes calls, as far as it has shown.
+        self.control_form = WireForm.REST
         self.quota: Quota | None = None
         self.quota_fetched_at = 0.0
         # The way that has served a request, and the way that the store remembers as such.

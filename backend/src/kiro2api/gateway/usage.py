@@ -65,9 +65,10 @@ class UsagePolls:
         self._not_before[entry.id] = self._clock.monotonic() + RETRY_S
         body = await self._control.ask(
             entry,
-            lambda token: usage_call(
+            lambda token, form: usage_call(
                 kind=entry.credential.kind,
                 token=token,
+                form=form,
                 profile_arn=entry.profile_arn,
                 region=entry.credential.region,
                 endpoints=self._control.endpoints,
