@@ -8,7 +8,7 @@ import pytest
 import typer
 
 from kiro2api import __version__
-from kiro2api.cli import commands, main
+from kiro2api.cli import commands, main, target
 from kiro2api.config import SETTINGS, Installation, settings_table
 from kiro2api.protocol.wire.json import decode
 from tests.support.tree import ROOT
@@ -20,7 +20,7 @@ def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installatio
     for setting in SETTINGS:
         monkeypatch.delenv(setting.about.env, raising=False)
     found = Installation(tmp_path, tmp_path / "data", (tmp_path,))
-    monkeypatch.setattr(commands, "find_installation", lambda environ: found)
+    monkeypatch.setattr(target, "find_installation", lambda environ: found)
     return found
 
 

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from kiro2api.cli import db as command
-from kiro2api.cli import main
+from kiro2api.cli import main, target
 from kiro2api.config import SETTINGS, Installation
 from kiro2api.protocol.wire.json import decode
 from kiro2api.secrets import KEY_FILE
@@ -23,7 +22,7 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for setting in SETTINGS:
         monkeypatch.delenv(setting.about.env, raising=False)
     found = Installation(tmp_path, tmp_path / "data", (tmp_path,))
-    monkeypatch.setattr(command, "find_installation", lambda environ: found)
+    monkeypatch.setattr(target, "find_installation", lambda environ: found)
     (tmp_path / "shell").mkdir()
     monkeypatch.chdir(tmp_path / "shell")
     return tmp_path / "data" / "kiro2api.db"

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from kiro2api.cli import explain as command
-from kiro2api.cli import main
+from kiro2api.cli import main, target
 from kiro2api.config import SETTINGS, Installation
 from kiro2api.gateway.ports import GroupSettings
 from kiro2api.pool.account import Condition, Standing
@@ -25,7 +24,7 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(setting.about.env, raising=False)
     monkeypatch.setenv("KIRO_SECRET_KEY", SECRET_KEY)
     found = Installation(tmp_path, tmp_path / "data", (tmp_path,))
-    monkeypatch.setattr(command, "find_installation", lambda environ: found)
+    monkeypatch.setattr(target, "find_installation", lambda environ: found)
     return tmp_path / "data" / "kiro2api.db"
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from kiro2api import __version__, compose, logs
+from kiro2api import __version__
 from kiro2api.cli.accounts import accounts
 from kiro2api.cli.db import db
 from kiro2api.cli.doctor import doctor
@@ -16,8 +16,8 @@ from kiro2api.cli.login import login
 from kiro2api.cli.models import models
 from kiro2api.cli.output import print_json
 from kiro2api.cli.serve import serve_command
-from kiro2api.cli.target import AsJson, EnvFile
-from kiro2api.config import SETTINGS, Settings, find_installation, load, settings_table
+from kiro2api.cli.target import AsJson, EnvFile, read_target
+from kiro2api.config import SETTINGS, settings_table
 
 app = typer.Typer(
     name="kiro2api",
@@ -80,7 +80,7 @@ def config_print(
     env_file: EnvFile = None,
 ) -> None:
     """Print the settings as they are now; secrets are masked."""
-    settings = _settings(env_file)
+    settings = read_target(env_file).settings
     if json:
         print_json(
             [
@@ -112,11 +112,3 @@ def config_docs(
 def version() -> None:
     """Print the version."""
     print(f"kiro2api {__version__}")
-
-
-def _settings(env_file: str | None) -> Settings:
-    environ = compose.environment()
-    installation = find_installation(environ)
-    settings = load({}, environ, installation=installation, env_file=env_file)
-    logs.configure(settings.log_level.value, settings.log_format.value)
-    return settings

@@ -6,28 +6,21 @@ from typing import Annotated
 
 import typer
 
-from kiro2api import compose, logs
 from kiro2api.cli.output import print_json, print_table
-from kiro2api.config import Settings, database_path, find_installation, load
+from kiro2api.cli.target import EXIT_NO, AsJson, EnvFile, read_target
+from kiro2api.config import Settings, database_path
 from kiro2api.secrets import KEY_FILE
 from kiro2api.store.backup import Backup, Restored, back_up_with_key, keys_of, restore
 from kiro2api.store.inspection import Inspection, inspect
 
-# What scripts see when the database has faults.
-EXIT_FAULTS = 1
-
 db = typer.Typer(help="The database: backup, restore, check.")
-_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-_EnvFile = Annotated[
-    str | None, typer.Option(help="Read this file instead of .env, as `serve` was told to.")
-]
 
 
 @db.command("backup")
 def db_backup(
     file: Annotated[str, typer.Argument(help="Where the copy goes; its key goes to FILE.key.")],
-    json: _Json = False,
-    env_file: _EnvFile = None,
+    json: AsJson = False,
+    env_file: EnvFile = None,
 ) -> None:
     """Copy database and key, also while the gateway runs, and try the copy."""
     settings, path = _database(env_file)
@@ -48,8 +41,8 @@ def db_backup(
 @db.command("restore")
 def db_restore(
     file: Annotated[str, typer.Argument(help="A copy that `db backup` has made.")],
-    json: _Json = False,
-    env_file: _EnvFile = None,
+    json: AsJson = False,
+    env_file: EnvFile = None,
 ) -> None:
     """Put a copy in the place of the database; what is replaced is kept. Stop the gateway first."""
     settings, path = _database(env_file)
@@ -72,8 +65,8 @@ def db_check(
     file: Annotated[
         str, typer.Argument(help="A copy; without it the database itself.", show_default=False)
     ] = "",
-    json: _Json = False,
-    env_file: _EnvFile = None,
+    json: AsJson = False,
+    env_file: EnvFile = None,
 ) -> None:
     """Tell whether the database is whole, of a schema known here, and opened by its key.
 
@@ -89,15 +82,12 @@ def db_check(
     else:
         _print_inspection(inspection)
     if inspection.faults:
-        raise typer.Exit(EXIT_FAULTS)
+        raise typer.Exit(EXIT_NO)
 
 
 def _database(env_file: str | None) -> tuple[Settings, Path]:
-    environ = compose.environment()
-    installation = find_installation(environ)
-    settings = load({}, environ, installation=installation, env_file=env_file)
-    logs.configure(settings.log_level.value, settings.log_format.value)
-    return settings, database_path(settings, installation)
+    target = read_target(env_file)
+    return target.settings, database_path(target.settings, target.installation)
 
 
 def _from_here(file: str) -> Path:

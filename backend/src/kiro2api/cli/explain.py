@@ -1,22 +1,18 @@
 """`kiro2api explain`: who would serve a request, and why the others would not."""
 
-import asyncio
 import sys
 from typing import Annotated
 
 import typer
 
-from kiro2api import compose, logs
+from kiro2api import compose
 from kiro2api.cli.output import local_time, print_json, print_table
-from kiro2api.config import Installation, Settings, database_path, find_installation, load
-from kiro2api.errors import SetupError
+from kiro2api.cli.target import EXIT_NO, AsJson, EnvFile, Target, on_store, read_target
 from kiro2api.gateway.explain import ExplainedAccount, Explanation, Question, explain_choice
 from kiro2api.pool.group import DEFAULT_GROUP
 from kiro2api.protocol.codewhisperer.models import ModelMap
-from kiro2api.store.opening import open_store
+from kiro2api.store.opening import Store
 
-# What scripts see when nobody would serve.
-EXIT_NOBODY = 1
 _HEAD = ("PLACE", "ACCOUNT", "WHY", "SINCE", "UNTIL", "WHAT HAPPENS NEXT")
 _NOTE = (
     "This is what the database knows. Requests in flight, whose turn it is, and rests of less than "
@@ -28,44 +24,33 @@ def explain(
     group: Annotated[str, typer.Option(help="The group that is asked.")] = DEFAULT_GROUP,
     model: Annotated[str, typer.Option(help="The model, as clients name it; any, if none.")] = "",
     key: Annotated[str, typer.Option(help="The conversation, as the client names it.")] = "",
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    env_file: Annotated[
-        str | None, typer.Option(help="Read this file instead of .env, as `serve` was told to.")
-    ] = None,
+    json: AsJson = False,
+    env_file: EnvFile = None,
 ) -> None:
     """Tell which account would serve a request, which ones after it, and why the others would not.
 
     Exit code 1 when nobody would.
     """
-    environ = compose.environment()
-    installation = find_installation(environ)
-    settings = load({}, environ, installation=installation, env_file=env_file)
-    logs.configure(settings.log_level.value, settings.log_format.value)
+    target = read_target(env_file)
     question = Question(group=group, model=model, key=key)
-    explanation = asyncio.run(_ask(settings, installation, question))
+    explanation = on_store(target, lambda store: _ask(target, store, question))
     if json:
         print_json(explanation)
     else:
         _print(explanation)
     if not explanation.serves:
-        raise typer.Exit(EXIT_NOBODY)
+        raise typer.Exit(EXIT_NO)
 
 
-async def _ask(settings: Settings, installation: Installation, question: Question) -> Explanation:
-    path = database_path(settings, installation)
-    if not path.exists():
-        raise SetupError(f"There is no database {path} yet: start the gateway once.")
-    store = await open_store(path, secret_key=settings.secret_key)
-    try:
-        return explain_choice(
-            await store.accounts.accounts(),
-            await store.groups.groups(),
-            question,
-            models=ModelMap(compose.read_model_overrides(settings.models, installation)),
-            now=compose.SystemClock.wall(),
-        )
-    finally:
-        await store.close()
+async def _ask(target: Target, store: Store, question: Question) -> Explanation:
+    overrides = compose.read_model_overrides(target.settings.models, target.installation)
+    return explain_choice(
+        await store.accounts.accounts(),
+        await store.groups.groups(),
+        question,
+        models=ModelMap(overrides),
+        now=compose.SystemClock.wall(),
+    )
 
 
 def _print(explanation: Explanation) -> None:
