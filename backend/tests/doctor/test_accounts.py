@@ -86,6 +86,18 @@ def test_entries_that_wait_for_the_first_start_are_well() -> None:
     assert [f.what for f in check_accounts([], intake, now=NOW)] == ["the next start takes in 1"]
 
 
+def test_a_followed_file_that_is_gone_is_a_note(tmp_path: Path) -> None:
+    (tmp_path / "there.json").touch()
+    there, gone = (
+        msgspec.structs.replace(ALPHA, id=name, source=f"follow:{tmp_path}/{name}.json")
+        for name in ("there", "gone")
+    )
+
+    _, _, found = check_accounts([there, gone], Intake(), now=NOW)
+
+    assert (found.verdict, f"{tmp_path}/gone.json" in found.what) == (Verdict.NOTE, True)
+
+
 def test_no_secret_is_told() -> None:
     found = check_accounts([ALPHA, in_condition(Standing.NEEDS_LOGIN)], Intake(), now=NOW)
 

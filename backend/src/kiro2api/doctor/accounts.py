@@ -1,19 +1,28 @@
 """Can the accounts serve, and was every entry of `KIRO_AUTH_TOKEN` understood?"""
 
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from kiro2api.config import Installation, Settings
 from kiro2api.doctor.finding import Finding, fault, good, note
 from kiro2api.errors import SetupError
+from kiro2api.gateway.following import FOLLOW
 from kiro2api.gateway.intake import Intake
 from kiro2api.gateway.ports import StoredAccount
-from kiro2api.gateway.telling import AccountReport, report_accounts
+from kiro2api.gateway.telling import DISABLED, AccountReport, report_accounts
 from kiro2api.pool.account import Standing
 from kiro2api.store.credential_files import load_accounts
 
 CHECK = "accounts"
-_HOW_TO_ADD = "add one: KIRO_AUTH_TOKEN takes logins as JSON, or the path of a file with them"
+_HOW_TO_ADD = "add one: kiro2api login, kiro2api accounts import FILE, or KIRO_AUTH_TOKEN"
+# What a person types when the next step is a person's.
+_COMMANDS = {
+    DISABLED: "kiro2api accounts enable {name}",
+    Standing.NEEDS_LOGIN.value: "kiro2api login, or a new token where the old one came from",
+    Standing.SUSPENDED.value: "kiro2api accounts test {name}",
+    Standing.NOT_ENTITLED.value: "kiro2api accounts test {name}",
+}
 
 
 def check_entries(settings: Settings, installation: Installation) -> tuple[Intake, list[Finding]]:
@@ -44,6 +53,7 @@ def check_accounts(stored: Sequence[StoredAccount], intake: Intake, *, now: floa
         return [fault(CHECK, "there is no account", why=why, cure=_HOW_TO_ADD)]
     reports = [report for report in report_accounts(stored, now=now) if report.place]
     findings = [_verdict(report) for report in reports]
+    findings += _unreadable_files(reports)
     served = {report.group for report in reports if report.usable}
     groups = dict.fromkeys(report.group for report in reports)
     return findings + [_unserved(group) for group in groups if group not in served]
@@ -66,11 +76,24 @@ def _verdict(report: AccountReport) -> Finding:
 
 
 def _cure(report: AccountReport) -> str:
-    if not report.enabled:
-        return f"{report.next_step}: accounts enable {report.name}"
-    if report.standing == Standing.NEEDS_LOGIN:
-        return f"{report.next_step}, by a new token in KIRO_AUTH_TOKEN or in the file it came from"
-    return report.next_step
+    command = _COMMANDS.get(report.standing)
+    if command is None:
+        return report.next_step
+    return f"{report.next_step}: {command.format(name=report.name)}"
+
+
+def _unreadable_files(reports: Sequence[AccountReport]) -> list[Finding]:
+    paths = dict.fromkeys(r.source for r in reports if r.source.startswith(FOLLOW))
+    return [
+        note(
+            CHECK,
+            f"{path} cannot be read, but an account follows it",
+            why="a login that another program makes there is not taken over",
+            cure=f"let the gateway's user read it, or import it again: kiro2api accounts import {path}",
+        )
+        for path in (source.removeprefix(FOLLOW) for source in paths)
+        if not os.access(path, os.R_OK)
+    ]
 
 
 def _unserved(group: str) -> Finding:
@@ -78,7 +101,7 @@ def _unserved(group: str) -> Finding:
         CHECK,
         f"nobody can serve group {group} now",
         why="every request to it is refused",
-        cure=f"cure one of its accounts; `explain --group {group}` shows them in order",
+        cure=f"cure one of its accounts; `kiro2api explain --group {group}` shows them in order",
     )
 
 

@@ -21,7 +21,7 @@ def read_settings(
     try:
         settings = load({}, environ, installation=installation, env_file=env_file)
     except SetupError as error:
-        cure = "correct it where it is set; `config docs` prints what each setting takes"
+        cure = "correct it where it is set; `kiro2api config docs` prints what each setting takes"
         return None, [fault(CHECK, str(error), why=_STARTS_NOT, cure=cure)]
     findings = [_ignored(warning) for warning in settings.warnings]
     findings += _models(settings, installation)

@@ -17,6 +17,7 @@ from kiro2api.doctor.network import check_hosts, check_proxy, hosts_of
 from kiro2api.doctor.storage import check_database, check_folder, check_modes
 from kiro2api.doctor.streaming import check_stream
 from kiro2api.errors import SetupError, StoreError
+from kiro2api.gateway.intake import Intake
 from kiro2api.gateway.ports import StoredAccount
 from kiro2api.store.opening import open_store
 from kiro2api.upstream.client import CurlUpstream
@@ -49,39 +50,45 @@ async def examine(
     findings.append(check_versions())
     if settings is None:
         return findings
-    findings.append(check_files(settings.max_streams))
     certificates = check_certificates(settings.ca_file)
-    findings.append(certificates)
+    findings += [check_files(settings.max_streams), certificates]
     intake, skipped = check_entries(settings, installation)
     kept, stored = await _check_storage(settings, installation)
     findings += kept
-    accounts = [(one.credential, one.profile_arn) for one in stored or ()]
-    accounts += [(entry.credential, entry.profile_arn) for entry in intake.entries]
     # Our own listener and the public address are reached as clients reach them.
     direct = CurlUpstream(msgspec.structs.replace(upstream_options(settings), proxy_url=""))
     try:
         port, local = await check_port(settings.host, settings.port, direct)
         findings.append(port)
-        if certificates.verdict is not Verdict.FAULT:
-            bases = hosts_of(accounts, endpoints_of(settings), region=settings.region)
-            findings += await _check_network(settings, bases)
+        if certificates.verdict is not Verdict.FAULT:  # else no host can be trusted
+            findings += await _check_network(settings, _hosts(settings, intake, stored or []))
         findings += skipped
         if stored is not None:
             findings += check_accounts(stored, intake, now=SystemClock.wall())
         if wishes.url:
-            findings.append(
-                await check_stream(
-                    wishes.url,
-                    local,
-                    direct,
-                    key=wishes.key or settings.client_token,
-                    model=wishes.model,
-                    monotonic=SystemClock.monotonic,
-                )
-            )
+            findings.append(await _check_stream(settings, wishes, local, direct))
     finally:
         await direct.close()
     return findings
+
+
+def _hosts(settings: Settings, intake: Intake, stored: list[StoredAccount]) -> list[str]:
+    accounts = [(one.credential, one.profile_arn) for one in stored]
+    accounts += [(entry.credential, entry.profile_arn) for entry in intake.entries]
+    return hosts_of(accounts, endpoints_of(settings), region=settings.region)
+
+
+async def _check_stream(
+    settings: Settings, wishes: Wishes, local: str, direct: CurlUpstream
+) -> Finding:
+    return await check_stream(
+        wishes.url,
+        local,
+        direct,
+        key=wishes.key or settings.client_token,
+        model=wishes.model,
+        monotonic=SystemClock.monotonic,
+    )
 
 
 async def _check_storage(

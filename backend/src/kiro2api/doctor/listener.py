@@ -98,7 +98,7 @@ async def _running(url: str, health: Health, direct: Upstream) -> Finding:
     if ready is None:
         return good(CHECK, what)
     if ready.reason:
-        cure = "see the accounts below; `explain` tells why each one is not asked"
+        cure = "see the accounts below; `kiro2api explain` tells why each one is not asked"
         return fault(CHECK, f"{what}, but refuses requests", why=ready.reason, cure=cure)
     return good(CHECK, f"{what}; {ready.usable} of {ready.accounts} accounts can serve")
 

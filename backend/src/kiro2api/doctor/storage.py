@@ -92,7 +92,7 @@ def check_database(database: Path, secret_key: str) -> tuple[list[Finding], bool
                 "database",
                 f"there is a key {key} but no database {database}",
                 why="the gateway does not start, lest a lost database go unnoticed",
-                cure=f"`db restore` a copy, or move {KEY_FILE} away to start anew",
+                cure=f"`kiro2api db restore` a copy, or move {KEY_FILE} away to start anew",
             )
         ], False
     try:
@@ -107,11 +107,13 @@ def check_database(database: Path, secret_key: str) -> tuple[list[Finding], bool
 
 def _broken(database: Path, found: str) -> Finding:
     if "newer kiro2api" in found:
-        cure = "run the newer program, or `db restore` the copy that it made when it migrated"
+        cure = (
+            "run the newer program, or `kiro2api db restore` the copy that it made when it migrated"
+        )
     elif "key" in found or "seal" in found:
         cure = f"put back the {KEY_FILE} or the KIRO_SECRET_KEY that it was sealed with"
     else:
-        cure = "stop the gateway and `db restore` a copy"
+        cure = "stop the gateway and `kiro2api db restore` a copy"
     why = "accounts could not be read, so the gateway does not start"
     return fault("database", f"{database}: {found}", why=why, cure=cure)
 
