@@ -108,6 +108,9 @@ class RunningGateway:
         self.emulator = emulator
         self.log_file = log_file
         self.shown = shown
+        # What was read of the log before: those that share a gateway make it long.
+        self._log_lines: list[dict[str, Any]] = []
+        self._log_bytes = 0
 
     def connect(self, *, timeout_s: float = 30.0) -> http.client.HTTPConnection:
         parts = urlsplit(self.url)
@@ -188,8 +191,12 @@ class RunningGateway:
 
     def log_lines(self, event: str = "") -> list[dict[str, Any]]:
         """Return the log lines, those of `event` when one is named."""
-        lines = [json.decode(line) for line in self.log_text().splitlines() if line[:1] == "{"]
-        return [line for line in lines if not event or line["event"] == event]
+        with self.log_file.open("rb") as log:
+            log.seek(self._log_bytes)
+            whole, end, _ = log.read().rpartition(b"\n")
+        self._log_bytes += len(whole + end)
+        self._log_lines += [json.decode(line) for line in whole.splitlines() if line[:1] == b"{"]
+        return [line for line in self._log_lines if not event or line["event"] == event]
 
     def finished(self, count: int = 1) -> list[dict[str, Any]]:
         """Return the lines about finished requests, once there are `count` of them."""
