@@ -18,15 +18,17 @@ class Strategy(StrEnum):
     @property
     def sticks(self) -> bool:
         """Tell whether a conversation stays on its account, to meet the upstream's cache there."""
-        return self in (Strategy.ROUND_ROBIN, Strategy.LEAST_IN_FLIGHT)
+        return self in _STICKY
 
 
 DEFAULT_STRATEGY = Strategy.SEQUENTIAL
+_BY_WORD = {strategy.value: strategy for strategy in Strategy}
+_STICKY = frozenset((Strategy.ROUND_ROBIN, Strategy.LEAST_IN_FLIGHT))
 
 
 def strategy_named(word: str) -> Strategy:
     """Return the strategy called `word`; the default one for "" and for a word of another version."""
-    return Strategy(word) if word in Strategy.__members__.values() else DEFAULT_STRATEGY
+    return _BY_WORD.get(word, DEFAULT_STRATEGY)
 
 
 class Turn:
@@ -54,6 +56,8 @@ def preferred(
     to their caps, then to twice their caps, and so on, so that a cap never refuses. There must be
     one account at least.
     """
+    if len(accounts) == 1:
+        return accounts[0]
     fullness = min(_fullness(account) for account in accounts)
     least_full = [account for account in accounts if _fullness(account) == fullness]
     if key and strategy.sticks:

@@ -1,6 +1,7 @@
 """Which path means what: base URLs of clients disagree, so each endpoint has several."""
 
 from enum import StrEnum
+from functools import lru_cache
 
 import msgspec
 
@@ -58,6 +59,10 @@ METHODS = {
     Endpoint.ROOT: ("GET", "HEAD"),
     Endpoint.HELLO: ("GET", "HEAD"),
 }
+# Clients call the same few paths again and again; the bounds keep a hostile one from filling the
+# memory.
+_REMEMBERED_PATHS = 256
+_REMEMBERED_CHARACTERS = 128
 OPEN = frozenset({Endpoint.HEALTH, Endpoint.LIVEZ, Endpoint.READYZ, Endpoint.ROOT, Endpoint.HELLO})
 
 
@@ -67,6 +72,10 @@ def parse_path(path: str) -> Route | None:
     `/v1` may be absent or doubled, a group may stand in front, slashes may trail. A name that is
     no possible group is no group: such a path means nothing.
     """
+    return _remembered(path) if len(path) <= _REMEMBERED_CHARACTERS else _parse(path)
+
+
+def _parse(path: str) -> Route | None:
     parts = tuple(path.strip("/").split("/")) if path.strip("/") else ()
     plain = _PLAIN.get(parts)
     if plain is not None:
@@ -85,6 +94,9 @@ def parse_path(path: str) -> Route | None:
     if len(parts) >= 2 and parts[0] == "models":
         return Route(Endpoint.MODEL, group, "/".join(parts[1:]))
     return None
+
+
+_remembered = lru_cache(maxsize=_REMEMBERED_PATHS)(_parse)
 
 
 def looks_anthropic(path: str, headers: dict[str, str]) -> bool:

@@ -17,13 +17,10 @@ class AuthKind(StrEnum):
     @property
     def token_type(self) -> str:
         """The value of the `tokentype` header beside a bearer of this kind; "" for no header."""
-        match self:
-            case AuthKind.API_KEY:
-                return "API_KEY"
-            case AuthKind.EXTERNAL_IDP:
-                return "EXTERNAL_IDP"
-            case _:
-                return ""
+        return _TOKEN_TYPES.get(self, "")
+
+
+_TOKEN_TYPES = {AuthKind.API_KEY: "API_KEY", AuthKind.EXTERNAL_IDP: "EXTERNAL_IDP"}
 
 
 class Credential(msgspec.Struct, frozen=True):

@@ -13,7 +13,6 @@ from kiro2api.errors import RequestError
 T = TypeVar("T")
 
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder()
 # Half of a surrogate pair, escaped: half an emoji cut by a client that counts UTF-16 units.
 _HIGH, _LOW = rb"\\u[dD][89abAB][0-9a-fA-F]{2}", rb"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 _LONE_HIGH = re.compile(_HIGH + rb"(?!" + _LOW + rb")")
@@ -59,8 +58,9 @@ def decode(data: bytes | str | msgspec.Raw, type: Any = None) -> Any:  # untyped
     Raises:
         RequestError: no JSON, not UTF-8, nested too deep, or not of `type`; `path` says where.
     """
+    wanted = Any if type is None else type
     try:
-        return _decode(data, type)
+        return msgspec.json.decode(data, type=wanted)
     except (msgspec.DecodeError, UnicodeError) as first:
         if isinstance(first, msgspec.ValidationError):
             raise _as_request_error(first) from None
@@ -70,7 +70,7 @@ def decode(data: bytes | str | msgspec.Raw, type: Any = None) -> Any:  # untyped
     except RecursionError:
         raise _too_deep() from None
     try:
-        return _decode(repaired, type)
+        return msgspec.json.decode(repaired, type=wanted)
     except (msgspec.DecodeError, UnicodeError) as second:
         raise _as_request_error(second) from None
     except RecursionError:
@@ -98,12 +98,6 @@ def _repair_raw_halves(raw: bytes) -> bytes:
     except UnicodeDecodeError:
         return raw
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
-
-
-def _decode(data: bytes | str | msgspec.Raw, type: Any) -> Any:  # untyped, as above
-    if type is None:
-        return _decoder.decode(data)
-    return msgspec.json.decode(data, type=type)
 
 
 def convert(value: object, type: type[T], *, path: str = "") -> T:
