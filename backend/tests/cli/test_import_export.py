@@ -142,6 +142,27 @@ def test_a_token_that_we_have_rotated_is_not_replaced_by_the_imported_one(
     assert stored(commands.database)[0].credential.refresh_token == "rotated"
 
 
+def test_accounts_that_nobody_has_named_get_names_of_their_own(
+    commands: Commands, tmp_path: Path
+) -> None:
+    for token in ("one", "two"):
+        commands.run("accounts", "import", str(write_ide_token(tmp_path, refreshToken=long(token))))
+
+    assert [account.name for account in stored(commands.database)] == [
+        "kiro-auth-token 1",
+        "kiro-auth-token 2",
+    ]
+
+
+def test_accounts_keep_the_names_that_their_file_gives_them(
+    commands: Commands, tmp_path: Path
+) -> None:
+    file = write(tmp_path / "a.json", entry("one", name="same"), entry("two", name="same"))
+    commands.run("accounts", "import", file)
+
+    assert [account.name for account in stored(commands.database)] == ["same", "same"]
+
+
 def test_a_group_that_is_named_wins_over_the_files(commands: Commands, tmp_path: Path) -> None:
     file = write(tmp_path / "a.json", entry("one", group="other"))
     commands.run("accounts", "import", file, "--group", "pro")

@@ -56,6 +56,18 @@ def test_a_builder_id_that_agrees_becomes_an_account(
     assert emulator.violations() == []
 
 
+def test_a_second_login_of_the_same_way_gets_a_name_of_its_own(
+    commands: Commands, emulator: RunningEmulator
+) -> None:
+    person(emulator, "builder_id")
+    commands.run("login", "--builder-id")
+    emulator.add_account("other", kind="builder_id")
+    emulator.set_sign_in(person="other", device_interval_s=0.01)
+    commands.run("login", "--builder-id")
+
+    assert [account.name for account in stored(commands.database)] == ["Builder ID", "Builder ID 2"]
+
+
 def test_the_address_and_the_code_are_shown_beside_the_result(
     commands: Commands, emulator: RunningEmulator
 ) -> None:
@@ -81,7 +93,13 @@ def test_a_login_at_an_organisation_is_of_its_region(
     (account,) = stored(commands.database)
     assert (account.name, account.group) == ("work", "pro")
     assert (account.credential.region, account.credential.start_url) == ("eu-west-1", START_URL)
-    assert answer == {"state": "approved", "reason": "", "id": account.id, "outcome": "added"}
+    assert answer == {
+        "state": "approved",
+        "reason": "",
+        "id": account.id,
+        "name": "work",
+        "outcome": "added",
+    }
 
 
 def test_a_login_that_takes_its_time_is_waited_for(

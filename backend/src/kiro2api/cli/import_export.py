@@ -27,7 +27,7 @@ from kiro2api.config import database_path
 from kiro2api.errors import SetupError
 from kiro2api.gateway.export import write_export
 from kiro2api.gateway.following import FOLLOW, follow_problem
-from kiro2api.gateway.intake import Intake
+from kiro2api.gateway.intake import Intake, free_name
 from kiro2api.gateway.ports import NewAccount, StoredAccount
 from kiro2api.pool.group import group_name_problem
 from kiro2api.secrets import KEY_FILE
@@ -145,15 +145,20 @@ def _found(intake: Intake, file: str, *, source: str, group: str) -> list[Found]
 
 
 async def _add(store: Store, found: Found) -> Result:
-    added = await store.accounts.add(found.account)
+    new, base = found.account, Path(found.file).stem
+    if new.name == f"{base} {found.entry}":  # nobody has named it: it need not be that one
+        taken = {account.name for account in await store.accounts.accounts()}
+        name = free_name(base, taken, first=found.entry)
+        new = msgspec.structs.replace(new, name=name)
+    added = await store.accounts.add(new)
     # An account that was there keeps the name and the group that it has.
     stored = await store.accounts.account(added.id)
     return Result(
         file=found.file,
         entry=found.entry,
-        name=stored.name if stored else found.account.name,
-        group=stored.group if stored else found.account.group,
-        kind=found.account.credential.kind,
+        name=stored.name if stored else new.name,
+        group=stored.group if stored else new.group,
+        kind=new.credential.kind,
         outcome=added.outcome,
         id=added.id,
     )

@@ -6,12 +6,14 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Annotated
 
+import msgspec
 import typer
 
 from kiro2api.cli.output import one_line, print_json
 from kiro2api.cli.target import EXIT_NO, AsJson, EnvFile, Target, on_new_store, read_target, refuse
 from kiro2api.compose import open_logins
 from kiro2api.errors import RequestError, UpstreamError
+from kiro2api.gateway.intake import free_name
 from kiro2api.gateway.login import (
     DeviceLogin,
     Logins,
@@ -84,20 +86,20 @@ def login(
         refuse("--region is not a region such as us-east-1")
     if problem := group_name_problem(group):
         refuse(problem)
-    wish = Wish(name=name or way.value, group=group)
-    done = _run(target, way, wish, start_url=idc, region=region)
+    done, called = _run(target, way, Wish(name=name, group=group), start_url=idc, region=region)
     if json:
         print_json(
             {
                 "state": done.state,
                 "reason": done.reason,
                 "id": done.became.id if done.became else None,
+                "name": called or None,
                 "outcome": done.became.outcome if done.became else None,
             }
         )
     elif done.became:
         outcome = _OUTCOMES[done.became.outcome]
-        print(one_line(f"The account {wish.name} ({done.became.id}) was {outcome}."))
+        print(one_line(f"The account {called} ({done.became.id}) was {outcome}."))
     else:
         _tell(f"No account: {done.reason}.")
     if done.state is not LoginState.APPROVED:
@@ -114,23 +116,41 @@ def _way(social: Social | None, idc: str, *, builder_id: bool) -> Way:
     return Way.IDC if idc else Way.BUILDER_ID
 
 
-def _run(target: Target, way: Way, wish: Wish, *, start_url: str, region: str) -> PendingLogin:
-    """Return the login at its end."""
+def _run(
+    target: Target, way: Way, wish: Wish, *, start_url: str, region: str
+) -> tuple[PendingLogin, str]:
+    """Return the login at its end, and the name of the account that it became; "" for none."""
 
-    async def work(store: Store) -> PendingLogin:
+    async def work(store: Store) -> tuple[PendingLogin, str]:
+        named = wish if wish.name else await _named(store, way, wish)
         async with open_logins(target.settings, store) as logins:
-            if way in _SOCIAL:
-                return await _social(logins.start_social(_SOCIAL[way], wish))
-            try:
-                if way is Way.IDC:
-                    device = await logins.start_idc(start_url, region, wish)
-                else:
-                    device = await logins.start_builder_id(wish)
-            except UpstreamError as error:
-                return _not_started(error)
-            return await _device(device, logins)
+            done = await _finish(logins, way, named, start_url=start_url, region=region)
+        account = await store.accounts.account(done.became.id) if done.became else None
+        # An account that was there keeps the name that it has.
+        return done, account.name if account else ""
 
     return on_new_store(target, work)
+
+
+async def _named(store: Store, way: Way, wish: Wish) -> Wish:
+    taken = {account.name for account in await store.accounts.accounts()}
+    name = free_name(way.value, taken, first=2) if way.value in taken else way.value
+    return msgspec.structs.replace(wish, name=name)
+
+
+async def _finish(
+    logins: Logins, way: Way, wish: Wish, *, start_url: str, region: str
+) -> PendingLogin:
+    if way in _SOCIAL:
+        return await _social(logins.start_social(_SOCIAL[way], wish))
+    try:
+        if way is Way.IDC:
+            device = await logins.start_idc(start_url, region, wish)
+        else:
+            device = await logins.start_builder_id(wish)
+    except UpstreamError as error:
+        return _not_started(error)
+    return await _device(device, logins)
 
 
 def _not_started(error: UpstreamError) -> PendingLogin:

@@ -1,8 +1,9 @@
 """Reading accounts as people write them: the JSON of `KIRO_AUTH_TOKEN` and files of the Kiro IDE."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any
 
 import msgspec
@@ -155,6 +156,11 @@ def read_entries(raws: Sequence[object], reading: Reading) -> Intake:
         if soft_cap := _soft_cap(members):
             soft_caps[index] = soft_cap
     return Intake(tuple(entries), tuple(problems), tokens, soft_caps)
+
+
+def free_name(base: str, taken: Collection[str], *, first: int) -> str:
+    """Return `base` and the least number from `first` on of which nobody in `taken` has the name."""
+    return next(name for n in count(first) if (name := f"{base} {n}") not in taken)
 
 
 def _members(raw: object) -> dict[str, Any]:  # as in read_document
