@@ -46,6 +46,7 @@ def test_credits_are_told_and_old_ones_are_marked(capsys: pytest.CaptureFixture[
     ("account", "cure"),
     [
         ({"enabled": False}, "accounts enable a"),
+        ({"condition": Condition(Standing.NEEDS_LOGIN, "refused", NOW)}, "login"),
         ({"condition": Condition(Standing.SUSPENDED, "locked", NOW)}, "accounts test a"),
         ({"condition": Condition(Standing.NOT_ENTITLED, "no", NOW)}, "accounts test a"),
     ],

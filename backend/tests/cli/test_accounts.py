@@ -1,5 +1,7 @@
 """The accounts on the command line: of a real store, and beside a running gateway."""
 
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,12 @@ from kiro2api.pool.account import Condition, Standing
 from kiro2api.store.opening import Store
 from tests.support.commands import Commands
 from tests.support.emulator import RunningEmulator
-from tests.support.gateway import RunningGateway, StartGateway, gateway_environment
+from tests.support.gateway import (
+    NO_ENV_FILE,
+    RunningGateway,
+    StartGateway,
+    gateway_environment,
+)
 from tests.support.stores import imported, start, stored, with_store
 
 NOW = time.time()
@@ -324,6 +331,21 @@ def test_a_test_beside_the_gateway_hands_its_token_over_and_ends_a_suspension(
     counters = upstream.counters()
     assert generation.account == "one"
     assert (counters.max_parallel_refreshes, counters.dead_token_uses) == (1, 0)
+
+
+def test_tests_at_one_time_refresh_one_after_the_other(
+    beside: RunningGateway, upstream: RunningEmulator, tmp_path: Path
+) -> None:
+    environment = gateway_environment(tmp_path, upstream, [])
+    before = len(upstream.refreshes(account="one"))
+    words = (sys.executable, "-m", "kiro2api", "accounts", "test", "one", *NO_ENV_FILE)
+    tests = [subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL) for _ in range(3)]
+
+    assert [test.wait(timeout=30) for test in tests] == [0, 0, 0]
+    assert len(upstream.refreshes(account="one")) > before
+    counters = upstream.counters()
+    assert (counters.max_parallel_refreshes, counters.dead_token_uses) == (1, 0)
+    assert beside.messages().status == 200
 
 
 def with_condition(commands: Commands, name: str, condition: Condition) -> None:

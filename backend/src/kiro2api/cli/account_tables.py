@@ -13,9 +13,10 @@ from kiro2api.pool.account import Standing
 _HEAD = ("#", "ACCOUNT", "GROUP", "STATE", "CREDITS", "WHY", "SINCE", "UNTIL", "WHAT HAPPENS NEXT")
 # What a person types when the next step is a person's.
 _CURES = {
-    DISABLED: "accounts enable",
-    Standing.SUSPENDED.value: "accounts test",
-    Standing.NOT_ENTITLED.value: "accounts test",
+    DISABLED: "kiro2api accounts enable {name}",
+    Standing.NEEDS_LOGIN.value: "kiro2api login",
+    Standing.SUSPENDED.value: "kiro2api accounts test {name}",
+    Standing.NOT_ENTITLED.value: "kiro2api accounts test {name}",
 }
 
 
@@ -109,7 +110,7 @@ def _next_step(report: AccountReport) -> str:
     cure = _CURES.get(report.standing)
     if cure is None or not report.next_step:
         return report.next_step
-    return f"{report.next_step}: kiro2api {cure} {shlex.quote(report.name)}"
+    return f"{report.next_step}: {cure.format(name=shlex.quote(report.name))}"
 
 
 def _credits(quota: QuotaReport | None) -> str:
