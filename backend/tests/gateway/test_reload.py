@@ -180,3 +180,17 @@ def test_a_verdict_that_is_being_saved_stays_and_the_store_is_read_again() -> No
 
     assert before is Standing.COOLING
     assert scene.entry.account.condition.standing is Standing.SUSPENDED
+
+
+def test_a_login_that_another_process_has_renewed_ends_the_refusal_of_the_one_before() -> None:
+    scene = Scene()
+    scene.look()
+    scene.roster.record_login_refused(scene.entry, "dead", now=scene.clock.monotonic())
+    offset_s = scene.clock.wall() - scene.clock.monotonic()
+    scene.entry.kept = shifted(scene.entry.account.condition, offset_s)
+    scene.change(version=2, condition=scene.entry.kept)
+
+    scene.look()
+
+    assert scene.entry.account.condition.standing is Standing.READY
+    assert "a" in scene.roster.changed

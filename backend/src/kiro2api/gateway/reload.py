@@ -10,7 +10,7 @@ from kiro2api.gateway.catalogue import restore_models
 from kiro2api.gateway.ports import AccountStore, Clock, StoredAccount
 from kiro2api.gateway.roster import Entry, Roster, make_entry, shifted
 from kiro2api.logs import LogEvent
-from kiro2api.pool.account import Condition
+from kiro2api.pool.account import Condition, Standing
 from kiro2api.protocol.codewhisperer.endpoints import Endpoints
 
 POLL_S = 1.0
@@ -107,6 +107,9 @@ class Reload:
         """Let an account in the pool be as the store says; what runs on it is left alone."""
         if account.version > entry.version:
             entry.adopt(account)
+            if entry.account.condition.standing is Standing.NEEDS_LOGIN:
+                # It was the login before this one that was refused.
+                self._roster.record_recovery(entry, now=self._clock.monotonic())
         elif account.profile_arn != entry.profile_arn and account.profile_arn:
             entry.use_profile(account.profile_arn)
         entry.account = msgspec.structs.replace(
