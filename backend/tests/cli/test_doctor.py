@@ -78,6 +78,11 @@ def test_the_key_for_the_public_address_comes_from_a_file_or_from_standard_input
     assert seen == ["the-key"]
 
 
+@pytest.mark.parametrize("url", ["host", "ftp://host", "https://user:password@host"])
+def test_an_address_that_could_not_be_asked_or_shown_is_refused(url: str) -> None:
+    assert run("--url", url) == 2
+
+
 def test_a_key_file_that_is_not_there_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--key-file", "no/such/file") == 78
     assert "no/such/file" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """`kiro2api doctor`: what is wrong with this installation and around it, and how to cure it."""
 
 import asyncio
+import re
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -9,13 +10,15 @@ import typer
 
 from kiro2api import compose, logs
 from kiro2api.cli.output import print_json, print_table
-from kiro2api.cli.target import EXIT_NO, AsJson, EnvFile
+from kiro2api.cli.target import EXIT_NO, AsJson, EnvFile, refuse
 from kiro2api.config import find_installation
 from kiro2api.doctor import Finding, Verdict, examine
 from kiro2api.doctor.examine import Wishes
 from kiro2api.errors import SetupError
 
 _MODEL = "claude-sonnet-4-20250514"
+# No user, no password: what is printed here is pasted into reports.
+_PUBLIC_ADDRESS = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
 _MARKS = {Verdict.OK: "ok", Verdict.NOTE: "note", Verdict.FAULT: "FAULT"}
 
 
@@ -35,6 +38,8 @@ def doctor(
 
     Works with or without a running gateway. Exit code 1 when a fault was found.
     """
+    if url and not _PUBLIC_ADDRESS.fullmatch(url):
+        refuse("--url must be an address such as https://host or https://host/path, without user.")
     environ = compose.environment()
     # The findings tell it all: a log between them would tell it twice.
     logs.configure("error", "auto")

@@ -49,7 +49,7 @@ def check_accounts(stored: Sequence[StoredAccount], intake: Intake, *, now: floa
     if not stored:
         if intake.entries:
             return [good(CHECK, f"the next start takes in {len(intake.entries)}")]
-        why = "without any every request is refused with 503"
+        why = "without one, every request is refused with 503"
         return [fault(CHECK, "there is no account", why=why, cure=_HOW_TO_ADD)]
     reports = [report for report in report_accounts(stored, now=now) if report.place]
     findings = [_verdict(report) for report in reports]
