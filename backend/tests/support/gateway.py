@@ -19,6 +19,7 @@ import pytest
 
 from kiro2api.protocol.wire import json
 from tests.support.emulator import EmulatedAccount, RunningEmulator, run_emulator
+from tests.support.forked import ForkedProcess, fork_gateway
 from tests.support.sse import (
     SseEvent,
     SseParser,
@@ -97,7 +98,7 @@ class RunningGateway:
 
     def __init__(
         self,
-        process: subprocess.Popen[bytes],
+        process: subprocess.Popen[bytes] | ForkedProcess,
         url: str,
         log_file: Path,
         emulator: RunningEmulator,
@@ -281,23 +282,27 @@ def run_gateway(
     emulator: RunningEmulator,
     accounts: object,
     *,
-    command: Sequence[str] = (sys.executable, "-m", "kiro2api", *NO_ENV_FILE),
+    command: Sequence[str] = (),
     cwd: Path | None = None,
     **environment: str,
 ) -> Iterator[RunningGateway]:
     """Run a gateway in a process of its own until the block ends.
 
     It finds the tables made, which is a third of what a first start takes; one that is told another
-    KIRO_DB_PATH makes them itself.
+    KIRO_DB_PATH makes them itself. Without a `command` it finds the imports done as well.
     """
     log_file = folder / "gateway.log"
     if "KIRO_DB_PATH" not in environment and not (folder / DATABASE).exists():
         (folder / DATABASE).write_bytes(database_before_the_first_start())
     env = gateway_environment(folder, emulator, accounts, **environment)
+    process: subprocess.Popen[bytes] | ForkedProcess
     with log_file.open("ab") as log:
-        process = subprocess.Popen(
-            list(command), stdout=subprocess.PIPE, stderr=log, env=env, cwd=cwd or folder
-        )
+        if command:
+            process = subprocess.Popen(
+                list(command), stdout=subprocess.PIPE, stderr=log, env=env, cwd=cwd or folder
+            )
+        else:
+            process = fork_gateway(NO_ENV_FILE, environment=env, cwd=cwd or folder, stderr=log)
     shown: list[str] = []
     ready = threading.Event()
     reader = threading.Thread(target=_read_lines, args=(process, shown, ready), daemon=True)
@@ -323,7 +328,7 @@ def run_gateway(
 
 
 def _read_lines(
-    process: "subprocess.Popen[bytes]", shown: list[str], ready: threading.Event
+    process: "subprocess.Popen[bytes] | ForkedProcess", shown: list[str], ready: threading.Event
 ) -> None:
     assert process.stdout is not None
     for line in process.stdout:
