@@ -6,6 +6,7 @@ import msgspec
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from kiro2api.gateway.following import FOLLOW
 from kiro2api.gateway.ports import AccessToken, Added, NewAccount, Outcome, StoredAccount
 from kiro2api.pool.account import Standing
 from kiro2api.protocol.codewhisperer.credential import Credential
@@ -13,8 +14,6 @@ from kiro2api.store.identity import Identities, is_same_kind
 from kiro2api.store.rows import AccountRow, Sealing, Values, condition_of
 from kiro2api.store.syncing import change_account, corrected, free_position, insert_account
 from kiro2api.store.tables import ACCOUNTS
-
-FOLLOW = "follow:"
 
 
 class Intake:

@@ -25,7 +25,7 @@ _PROFILE = "api.codewhisperer.profile"
 # What SQLite keeps beside a database of which not everything is in the file itself.
 _COMPANIONS = ("-wal", "-journal")
 # A database that changes while it is read is read again.
-_TRIES = 5
+_TRIES = 20
 
 
 def is_database(path: Path) -> bool:
