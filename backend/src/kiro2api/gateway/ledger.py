@@ -1,5 +1,7 @@
 """What one request did, for its one line in the log and for the counters."""
 
+import msgspec
+
 from kiro2api.errors import FaultKind
 from kiro2api.protocol.chat.answer import ErrorAnswer
 from kiro2api.protocol.chat.events import Finish, Usage
@@ -8,59 +10,35 @@ from kiro2api.protocol.chat.events import Finish, Usage
 _MAX_MODEL_CHARS = 200
 
 
-class AttemptNote:
+class AttemptNote(msgspec.Struct):
     """One upstream call: which account, which model id, what came of it."""
 
-    __slots__ = ("account", "cause", "model", "ms")
-
-    def __init__(self, account: str) -> None:
-        self.account = account
-        self.model = ""
-        self.cause = ""
-        self.ms = 0.0
+    account: str
+    model: str = ""
+    cause: str = ""
+    ms: float = 0.0
 
 
-class RequestRecord:
+class RequestRecord(msgspec.Struct):
     """Filled while a request runs, read once at its end; lives as long as the request."""
 
-    __slots__ = (
-        "attempts",
-        "bytes_in",
-        "bytes_out",
-        "dialect",
-        "first_event_s",
-        "group",
-        "is_partial",
-        "key",
-        "model",
-        "outcome",
-        "request_id",
-        "skipped_events",
-        "started_s",
-        "status",
-        "stop_reason",
-        "stream",
-        "usage",
-    )
-
-    def __init__(self, request_id: str, *, started_s: float) -> None:
-        self.request_id = request_id
-        self.started_s = started_s
-        self.dialect = ""
-        self.group = ""
-        self.key = ""
-        self.model = ""
-        self.stream = False
-        self.status = 0
-        self.outcome = ""
-        self.stop_reason = ""
-        self.first_event_s: float | None = None
-        self.usage: Usage | None = None
-        self.is_partial = False
-        self.bytes_in = 0
-        self.bytes_out = 0
-        self.skipped_events = 0
-        self.attempts: list[AttemptNote] = []
+    request_id: str
+    started_s: float
+    dialect: str = ""
+    group: str = ""
+    key: str = ""
+    model: str = ""
+    stream: bool = False
+    status: int = 0
+    outcome: str = ""
+    stop_reason: str = ""
+    first_event_s: float | None = None
+    usage: Usage | None = None
+    is_partial: bool = False
+    bytes_in: int = 0
+    bytes_out: int = 0
+    skipped_events: int = 0
+    attempts: list[AttemptNote] = []
 
     def finished(self, finish: Finish) -> None:
         """Note how the reply ended."""

@@ -1,6 +1,7 @@
 """Which account serves a request: one predicate, and one choice that is made without waiting."""
 
 from collections.abc import Sequence
+from operator import attrgetter
 
 import msgspec
 
@@ -70,6 +71,7 @@ class NoneLeft(msgspec.Struct, frozen=True):
 
 Choice = Chosen | Wait | NoneLeft
 
+_place = attrgetter("position")
 _USABLE = Availability(usable=True)
 _KIND_OF_STANDING = {
     Standing.COOLING: FaultKind.RATE_LIMITED,
@@ -139,7 +141,8 @@ def choose(accounts: Sequence[Account], need: Need, *, now: float) -> Choice:
     one that returns soonest makes a trial, unless one is under way on it already. `Wait` counts
     the accounts that were tried too: its time is the true soonest return of the group.
     """
-    members = sorted((a for a in accounts if a.group == need.group), key=lambda a: a.position)
+    members = [account for account in accounts if account.group == need.group]
+    members.sort(key=_place)
     ready: list[Account] = []
     out: list[Availability] = []
     resting: list[tuple[float, Account]] = []

@@ -97,6 +97,8 @@ def weigh(text: str | bytes) -> int:
         rest = rest.translate(None, _NOT_ASCII)
     for kind, each in _ASCII_KINDS:
         size = len(rest)
+        if not size:
+            break
         rest = rest.translate(None, kind)
         weight += each * (size - len(rest))
     return weight + _PUNCTUATION * len(rest)

@@ -26,6 +26,13 @@ from kiro2api.server.models import send_model, send_models
 from kiro2api.server.routes import METHODS, OPEN, Endpoint, Route, looks_anthropic, parse_path
 from kiro2api.server.streams import OpenStreams, StreamLimits
 
+# The endpoints that one dialect has to itself.
+_DIALECTS = {
+    Endpoint.MESSAGES: ANTHROPIC,
+    Endpoint.COUNT_TOKENS: ANTHROPIC,
+    Endpoint.CHAT_COMPLETIONS: OPENAI_CHAT,
+}
+
 
 class AppOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Limits of the data plane."""
@@ -202,14 +209,11 @@ class DataPlane:
         return holder
 
     def _dialect(self, route: Route | None, exchange: Exchange) -> Dialect:
-        match route:
-            case Route(endpoint=Endpoint.MESSAGES | Endpoint.COUNT_TOKENS):
-                return ANTHROPIC
-            case Route(endpoint=Endpoint.CHAT_COMPLETIONS):
-                return OPENAI_CHAT
-            case _:
-                anthropic = looks_anthropic(exchange.path, exchange.headers)
-                return ANTHROPIC if anthropic else OPENAI_CHAT
+        dialect = None if route is None else _DIALECTS.get(route.endpoint)
+        if dialect is not None:
+            return dialect
+        anthropic = looks_anthropic(exchange.path, exchange.headers)
+        return ANTHROPIC if anthropic else OPENAI_CHAT
 
     @staticmethod
     def _is_gone(exchange: Exchange) -> bool:

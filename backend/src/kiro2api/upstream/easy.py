@@ -145,11 +145,8 @@ def origin_of(url: str) -> str:
 
 def _header_lines(call: HttpCall, origin: str) -> list[str] | list[bytes]:
     lines = [f"{name}: {value}" if value else f"{name};" for name, value in call.headers]
-    unasked = list(_UNASKED)
-    for name, _ in call.headers:
-        if (lower := name.lower()) in unasked:
-            unasked.remove(lower)
-    lines += [f"{name}:" for name in unasked]
+    asked = {name.lower() for name, _ in call.headers}
+    lines += [f"{name}:" for name in _UNASKED if name not in asked]
     # libcurl waits a second for a "100 Continue" before it sends a body of 1 MB.
     lines.append("Expect:")
     text = "".join(lines)
