@@ -27,7 +27,7 @@ serve: ## the gateway with your settings
 	@backend/kiro2api serve
 
 test: setup $(NODE_JUDGE) $(ANTHROPIC_0) ## every test but the end-to-end ones
-	cd backend && $(PYTHON) -m pytest -n $(JOBS)
+	cd backend && $(PYTHON) -m pytest -n $(JOBS) --dist worksteal
 
 cover: setup ## the coverage gates of the pure core
 	cd backend && $(PYTHON) -m tests.support.cover
