@@ -120,16 +120,19 @@ def test_when_all_accounts_rest_the_client_is_told_at_once_when_the_first_return
     assert way.ask(gateway).status == 429
     emulator.forget_records()
 
-    times = []
-    for _ in range(5):
+    # On a busy machine most take longer: one that does not is what counts.
+    took_s = 1.0
+    for _ in range(50):
         started = time.monotonic()
         answer = way.ask(gateway)
-        times.append(time.monotonic() - started)
+        took_s = time.monotonic() - started
+        if took_s <= 0.010:
+            break
     assert answer.status == 429
     assert 1 <= int(answer.headers["retry-after"]) <= 12
     assert answer.json["error"]["type"] == "rate_limit_error"
     assert emulator.generations() == []
-    assert min(times) <= 0.010
+    assert took_s <= 0.010
 
 
 def test_when_nobody_begins_to_answer_in_time_it_is_a_gateway_timeout(
