@@ -255,3 +255,20 @@ def test_a_verdict_that_another_process_ends_is_over_in_the_running_gateway(
     gateway.wait_for(lambda: gateway.account("one")["usable"], "the account back", within_s=3.0)
 
     assert way.ask(gateway).status == 200
+
+
+@pytest.mark.parametrize("way", WHOLE, ids=name_of)
+def test_a_verdict_of_one_process_holds_in_another_one_on_the_same_database(
+    start_gateway: StartGateway, emulator: RunningEmulator, way: Way
+) -> None:
+    accounts = [emulator.add_account(name) for name in ("one", "two")]
+    first, second = start_gateway(accounts), start_gateway(accounts)
+    emulator.queue(account="one", error="credit_rate")
+    assert way.ask(first).status == 200
+    second.wait_for(
+        lambda: second.account("one")["standing"] == "cooling", "the verdict", within_s=8.0
+    )
+
+    assert way.ask(second).status == 200
+    assert [record.account for record in emulator.generations()] == ["one", "two", "two"]
+    assert second.account("one")["until"] == pytest.approx(first.account("one")["until"], abs=2)
