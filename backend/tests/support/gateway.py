@@ -215,15 +215,19 @@ class RunningGateway:
     def wait_for(self, holds: Callable[[], object], what: str, *, within_s: float = 10.0) -> None:
         """Return as soon as `holds` does; fail the test when it does not in time."""
         until = time.monotonic() + within_s
+        pause_s = 0.005
         while not holds():
             if time.monotonic() > until:
                 pytest.fail(f"not seen within {within_s} s: {what}\n{self.log_text()[-4000:]}")
-            time.sleep(0.01)
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, 0.05)
 
     def wait_until_settled(self) -> None:
         """Return when the background has refreshed every account and knows its models."""
         self.wait_for(
-            lambda: all(account["models"] is not None for account in self.accounts()), "models"
+            lambda: all(account["models"] is not None for account in self.accounts()),
+            "models",
+            within_s=40.0,
         )
 
     def terminate(self) -> None:
