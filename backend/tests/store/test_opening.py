@@ -307,3 +307,26 @@ def test_closing_twice_is_fine(tmp_path: Path) -> None:
             await store.close()
 
     asyncio.run(close_twice())
+
+
+def test_it_is_quiet_once_what_was_under_way_is_saved(tmp_path: Path) -> None:
+    path = tmp_path / "k.db"
+
+    async def interrupted(store: Store) -> list[str]:
+        saving = asyncio.ensure_future(store.accounts.sync_configured([social("one")]))
+        await asyncio.sleep(0)
+        await store.quiet()
+        saving.cancel()
+        return await tokens(store)
+
+    assert with_store(path, interrupted) == ["one"]
+
+
+def test_it_is_quiet_at_once_when_nothing_is_under_way(tmp_path: Path) -> None:
+    async def quick(store: Store) -> bool:
+        await store.accounts.prove_writable()
+        waiting = asyncio.ensure_future(store.quiet())
+        await asyncio.sleep(0)
+        return waiting.done()
+
+    assert with_store(tmp_path / "k.db", quick) is True

@@ -31,6 +31,7 @@ class Accounts:
     """The accounts of one store, and those who look after them; made by `open_accounts`."""
 
     def __init__(self, settings: Settings, store: Store, roster: Roster) -> None:
+        self._store = store
         self.clock = SystemClock()
         self.chance = SystemChance()
         self.endpoints = endpoints_of(settings)
@@ -83,6 +84,7 @@ class Accounts:
 
     async def close(self) -> None:
         """End what runs, let a rotation be saved, and keep the verdicts."""
+        await self._store.quiet()
         await self.tasks.close()
         await self._refreshes.close(grace_s=REFRESH_GRACE_S)
         await self.upkeep.save_verdicts()

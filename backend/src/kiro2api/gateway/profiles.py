@@ -57,7 +57,8 @@ class Profiles:
             if arn:
                 logs.write(LogEvent.PROFILE_DISCOVERED, account=entry.account.name)
                 entry.use_profile(arn)
-                await self._store.save_profile(entry.id, arn)
+                # A client that leaves must not cut a transaction: the database could stay locked.
+                await asyncio.shield(self._store.save_profile(entry.id, arn))
 
     async def _find(self, entry: Entry) -> str:
         """Return the ARN of the first profile that can be used; "" when there is none."""

@@ -1,5 +1,6 @@
 """Opening the database and its key at start: what is missing is made, what is wrong stops the start."""
 
+import asyncio
 import os
 import secrets
 from collections.abc import Callable
@@ -7,6 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import QueuePool
 
 from kiro2api.errors import SetupError, StoreError
 from kiro2api.secrets import KEY_FILE, KeyRing, make_key_file, read_keys
@@ -28,6 +30,8 @@ from kiro2api.store.schema import CURRENT, Schema, Upgrade, bring_up_to_date
 _ADVICE = "put it back from a backup, or move it away to start anew"
 # Larger files are checked where they are read: reading all of one would hold up the start.
 _MAX_CHECKED_BYTES = 32 * 1024 * 1024
+# Six seconds: a little longer than a call waits for the lock of another program.
+_QUIET_LOOKS, _QUIET_LOOK_S = 1200, 0.005
 
 
 def _random_id() -> str:
@@ -60,6 +64,18 @@ class Store:
         self.keys = SqlKeys(engine, new_id=new_id)
         self._engine = engine
         self._lock = lock
+
+    async def quiet(self) -> None:
+        """Return at a moment when nothing is under way, or after some seconds without one.
+
+        Whoever is cancelled inside a transaction may leave the database locked: what uses the store
+        is to be cancelled at such a moment.
+        """
+        pool = self._engine.sync_engine.pool
+        for _ in range(_QUIET_LOOKS):
+            if not (isinstance(pool, QueuePool) and pool.checkedout()):
+                return
+            await asyncio.sleep(_QUIET_LOOK_S)
 
     async def close(self) -> None:
         """Close all connections; fine twice."""
