@@ -172,7 +172,10 @@ class Renewal:
             # By real time, as the lease runs out, whatever the clock of the program says.
             await asyncio.sleep(PROLONG_S)
             now = self._clock.wall()
-            await self._store.acquire_lease(account_id, holder=self._holder, now=now, for_s=LEASE_S)
+            # The end of the refresh must not cut a transaction: the database could stay locked.
+            await asyncio.shield(
+                self._store.acquire_lease(account_id, holder=self._holder, now=now, for_s=LEASE_S)
+            )
 
     async def _release(self, account_id: str) -> None:
         try:
