@@ -283,7 +283,7 @@ OUTGREW = {"do": "exception", "type": "ContentLengthExceededException"}
 def test_an_output_that_outgrew_its_limit_is_an_end_whatever_follows(
     gateway: RunningGateway, way: Way, pause_s: float, rest: list[dict[str, Any]]
 ) -> None:
-    before = len(gateway.log_lines("request_finished"))
+    before = gateway.lines_until_now()
     said = {"do": "text", "text": "Half a sen"}
     gateway.emulator.queue_stream(said, {"do": "wait", "s": pause_s}, OUTGREW, *rest)
     told = way.hear(gateway)

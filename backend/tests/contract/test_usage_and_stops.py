@@ -220,7 +220,7 @@ def test_the_cache_numbers_come_from_the_upstream_only(gateway: RunningGateway) 
 def test_the_log_says_whether_a_number_is_an_estimate(
     gateway: RunningGateway, way: Way, scenario: str, estimated: bool
 ) -> None:
-    before = len(gateway.log_lines("request_finished"))
+    before = gateway.lines_until_now()
     hear(gateway, way, scenario)
 
     assert gateway.finished(before + 1)[-1]["usage_estimated"] is estimated
@@ -279,7 +279,7 @@ def test_a_reply_that_the_client_left_is_marked_partial(
 
 @pytest.mark.parametrize("scenario", ["no_tail", "tool_without_tail"])
 def test_a_reply_that_was_cut_is_marked_partial(gateway: RunningGateway, scenario: str) -> None:
-    before = len(gateway.log_lines("request_finished"))
+    before = gateway.lines_until_now()
     hear(gateway, anthropic(), scenario)
 
     assert gateway.finished(before + 1)[-1]["partial"] is True

@@ -199,6 +199,20 @@ class RunningGateway:
         self._log_lines += [json.decode(line) for line in whole.splitlines() if line[:1] == b"{"]
         return [line for line in self._log_lines if not event or line["event"] == event]
 
+    def lines_until_now(self) -> int:
+        """Return how many requests have ended, when the lines of all earlier ones are there.
+
+        A line is written after the answer: that of the last request may still be on its way.
+        """
+        request_id = self.get("/v1/models").headers["request-id"]
+
+        def is_there() -> bool:
+            lines = self.log_lines("request_finished")
+            return any(line["request_id"] == request_id for line in reversed(lines))
+
+        self.wait_for(is_there, "the line of a request that has been answered")
+        return len(self.log_lines("request_finished"))
+
     def finished(self, count: int = 1) -> list[dict[str, Any]]:
         """Return the lines about finished requests, once there are `count` of them."""
         self.wait_for(lambda: len(self.log_lines("request_finished")) >= count, "a log line")
