@@ -8,8 +8,8 @@ CLAUDE_CODE := $(CURDIR)/.tools/claude-code-$(CLAUDE_CODE_VERSION)
 ANTHROPIC_0 := .tools/anthropic-0.125.0
 PIN := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 LINTED := src tests $(if $(wildcard bench/*.py),../bench)
-# How many processes the tests use.
-JOBS ?= 2
+# How many processes the tests use: one more than two cores, since many tests wait for real time.
+JOBS ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo serve test cover check fmt bench e2e docs image requirements clean
