@@ -35,4 +35,5 @@ try {
 }
 const asText = (_, value) =>
   value instanceof Uint8Array ? Buffer.from(value).toString("base64") : value;
-process.stdout.write(JSON.stringify(report, asText) + "\n");
+// A reply that was given up leaves its socket open, and an open socket keeps the process alive.
+process.stdout.write(JSON.stringify(report, asText) + "\n", () => process.exit(0));
